@@ -1,0 +1,121 @@
+"""What the rooms of the daemon promise each other.
+
+Methods that return an awaitable return a coroutine or a Deferred; whoever calls awaits it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from zope.interface import Attribute, Interface
+
+from datasms_daemon.model import (
+    Device,
+    DeviceId,
+    DeviceReceipt,
+    Handover,
+    HandoverResult,
+    InboundText,
+    InboxItem,
+    LineName,
+    LineReceipt,
+    LineStatus,
+    NewRegistration,
+    Outcome,
+    PushOrder,
+    Registration,
+    RegistrationState,
+)
+
+
+class IChannel(Interface):
+    """An internet service that reaches devices."""
+
+    name: str = Attribute("The configured name, as in a device's ``channel``.")
+
+    def start() -> None:
+        """Get ready to push; does not wait for the far end."""
+
+    def stop() -> Awaitable[None]:
+        """Close what is open. Pushes under way have ended or end Unknown."""
+
+    def push(self: PushOrder) -> Awaitable[Outcome]:
+        """Wake one device. Never raises for what the far end does; ends within the client's total time limit.
+
+        Accepted: the service took it. AddressGone: this very address is dead. LineDown: our credentials or project
+        are refused. Later: surely not taken. Unknown: sent, no usable answer. NotSent: we did not try.
+        """
+
+
+class ILine(Interface):
+    """A way out that routing can choose."""
+
+    name: LineName = Attribute("The configured name.")
+    drops_repeats: bool = Attribute("Whether the recipient's client shows one message once however often it is sent.")
+    lease_ms: int = Attribute("After so long without a result a hand-over is Unknown; longer than any send can take.")
+
+    def start(self: ILineHost) -> None:
+        """Begin to connect; results, receipts and room are told to ``host``."""
+
+    def stop() -> Awaitable[None]:
+        """Unbind and close. Hand-overs under way have returned when this is done."""
+
+    def status() -> LineStatus:
+        """What the line says of itself now."""
+
+    def room() -> int:
+        """How many more hand-overs it takes now. 0: wait for ``host.room``. A line that is down for a reason
+        that waiting will not cure (credentials, certificate) has room and answers LineDown at once."""
+
+    def send(self: Handover) -> Awaitable[HandoverResult]:
+        """Hand one message over. Never raises for what the far end does."""
+
+
+class ILineHost(Interface):
+    """What the daemon does for a line."""
+
+    def room(self: LineName) -> None:
+        """The line has room again, or its state changed."""
+
+    def receipt(self: LineReceipt) -> Awaitable[None]:
+        """Returns once the receipt is committed; only then may the far end be told so (I24)."""
+
+    def inbound(self: InboundText) -> Awaitable[None]:
+        """Returns once the text is committed; only then may the far end be told so."""
+
+
+class IBackend(Interface):
+    """All that MxService may ask of the core; the same in one process and over the link.
+
+    A device is always the one its token proved; ids of others are as if they did not exist.
+    """
+
+    def register(self: NewRegistration) -> Awaitable[Registration | None]:
+        """A registration number to be proved by SMS. None: registration is paused or has no inbound number."""
+
+    def registration(self: str, secret: str) -> Awaitable[RegistrationState | None]:
+        """How it stands; the token is in the first answer that says active, and only there. None: no such id or
+        secret."""
+
+    def watch_registration(self: str, changed: Callable[[], None]) -> Callable[[], None]:
+        """Calls ``changed`` when it is completed; the answer ends the watch."""
+
+    def authenticate(self: str) -> Awaitable[Device | None]:
+        """The active device of a token. None: no such token, or revoked."""
+
+    def inbox(self: DeviceId, after: int, limit: int) -> Awaitable[tuple[InboxItem, ...]]:
+        """Messages of this device with ``seq`` above ``after``, oldest first; none that is over or withdrawn."""
+
+    def watch_inbox(self: DeviceId, changed: Callable[[bool], None]) -> Callable[[], None]:
+        """Calls ``changed(True)`` when there may be something new, ``changed(False)`` when the device was revoked;
+        the answer ends the watch. While watched, the device counts as connected."""
+
+    def receipts(self: DeviceId, receipts: tuple[DeviceReceipt, ...]) -> Awaitable[tuple[str, ...]]:
+        """Commits them; the answer names the message ids that are not in this device's inbox."""
+
+    def update_device(self: DeviceId, address: dict[str, str], keys: dict[str, str], name: str) -> Awaitable[Device]:
+        """A new push address or keys; makes a retired device active again. The address leaves any other device
+        that held it (I40)."""
+
+    def unregister(self: DeviceId) -> Awaitable[None]:
+        """Revokes the device and its token."""
