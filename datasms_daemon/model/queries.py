@@ -1,0 +1,77 @@
+"""What operators and applications ask about, and the answers that are not messages themselves."""
+
+from __future__ import annotations
+
+from datasms_daemon.model.words import LineName, LineState, MessageId, MessageState, PersonId, Record, Success
+
+
+class MessageQuery(Record, frozen=True):
+    """A filter over messages, newest first. ``sender`` None: everybody's. ``after`` is the last id of the page before."""
+
+    sender: str | None = None
+    status: tuple[MessageState, ...] = ()
+    to: str | None = None
+    priority: str | None = None
+    line: str | None = None
+    reference: str | None = None
+    since: int | None = None
+    until: int | None = None
+    after: MessageId | None = None
+    limit: int = 50
+
+
+class ExplainedStep(Record, frozen=True):
+    """One step a message would take; ``parts`` is how many SMS it would be, None where that has no meaning."""
+
+    line: LineName
+    wait_ms: int
+    success: Success
+    parts: int | None = None
+
+
+class SkippedLine(Record, frozen=True):
+    """A line that a rule names and the plan leaves out."""
+
+    line: LineName
+    reason: str
+
+
+class Explanation(Record, frozen=True):
+    """Why one recipient's message would go the way it would."""
+
+    to: str | None
+    person: PersonId | None
+    rules: tuple[str, ...]
+    steps: tuple[ExplainedStep, ...]
+    skipped: tuple[SkippedLine, ...]
+
+
+class LineView(Record, frozen=True):
+    """One line as operators see it; ``waiting`` counts messages ready for it."""
+
+    name: LineName
+    driver: str
+    state: LineState
+    reason: str | None
+    sent_today: int
+    day_limit: int | None
+    waiting: int
+
+
+class Conflict(Record, frozen=True):
+    """The message is in a state in which this cannot be done."""
+
+    state: MessageState
+    detail: str
+
+
+class Inbound(Record, frozen=True):
+    """A text from outside as applications read it; ``seq`` is the cursor."""
+
+    seq: int
+    line: LineName
+    from_: str
+    to: str
+    text: str
+    at: int
+    person: PersonId | None = None
