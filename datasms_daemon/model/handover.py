@@ -23,7 +23,10 @@ class Handover(Record, frozen=True):
 
 
 class PushOrder(Record, frozen=True):
-    """One wake-up for one device; carries ids and urgency, never the text. ``ttl_ms`` is how long it is worth keeping."""
+    """One wake-up for one device; carries ids and urgency, never the text.
+
+    ``ttl_ms`` is how long it is worth keeping.
+    """
 
     message: MessageId
     device: Device

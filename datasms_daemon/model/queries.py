@@ -6,7 +6,10 @@ from datasms_daemon.model.words import LineName, LineState, MessageId, MessageSt
 
 
 class MessageQuery(Record, frozen=True):
-    """A filter over messages, newest first. ``sender`` None: everybody's. ``after`` is the last id of the page before."""
+    """A filter over messages, newest first.
+
+    ``sender`` None: everybody's. ``after`` is the last id of the page before.
+    """
 
     sender: str | None = None
     status: tuple[MessageState, ...] = ()
