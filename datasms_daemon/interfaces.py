@@ -39,12 +39,25 @@ class IChannel(Interface):
     def stop() -> Awaitable[None]:
         """Close what is open. Pushes under way have ended or end Unknown."""
 
-    def push(self: PushOrder) -> Awaitable[Outcome]:
+    def push(order: PushOrder) -> Awaitable[Outcome]:
         """Wake one device. Never raises for what the far end does; ends within the client's total time limit.
 
         Accepted: the service took it. AddressGone: this very address is dead. LineDown: our credentials or project
         are refused. Later: surely not taken. Unknown: sent, no usable answer. NotSent: we did not try.
         """
+
+
+class ILineHost(Interface):
+    """What the daemon does for a line."""
+
+    def room(line: LineName) -> None:
+        """The line has room again, or its state changed."""
+
+    def receipt(receipt: LineReceipt) -> Awaitable[None]:
+        """Returns once the receipt is committed; only then may the far end be told so (I24)."""
+
+    def inbound(inbound: InboundText) -> Awaitable[None]:
+        """Returns once the text is committed; only then may the far end be told so."""
 
 
 class ILine(Interface):
@@ -54,7 +67,7 @@ class ILine(Interface):
     drops_repeats: bool = Attribute("Whether the recipient's client shows one message once however often it is sent.")
     lease_ms: int = Attribute("After so long without a result a hand-over is Unknown; longer than any send can take.")
 
-    def start(self: ILineHost) -> None:
+    def start(host: ILineHost) -> None:
         """Begin to connect; results, receipts and room are told to ``host``."""
 
     def stop() -> Awaitable[None]:
@@ -67,21 +80,8 @@ class ILine(Interface):
         """How many more hand-overs it takes now. 0: wait for ``host.room``. A line that is down for a reason
         that waiting will not cure (credentials, certificate) has room and answers LineDown at once."""
 
-    def send(self: Handover) -> Awaitable[HandoverResult]:
+    def send(handover: Handover) -> Awaitable[HandoverResult]:
         """Hand one message over. Never raises for what the far end does."""
-
-
-class ILineHost(Interface):
-    """What the daemon does for a line."""
-
-    def room(self: LineName) -> None:
-        """The line has room again, or its state changed."""
-
-    def receipt(self: LineReceipt) -> Awaitable[None]:
-        """Returns once the receipt is committed; only then may the far end be told so (I24)."""
-
-    def inbound(self: InboundText) -> Awaitable[None]:
-        """Returns once the text is committed; only then may the far end be told so."""
 
 
 class IBackend(Interface):
@@ -90,32 +90,32 @@ class IBackend(Interface):
     A device is always the one its token proved; ids of others are as if they did not exist.
     """
 
-    def register(self: NewRegistration) -> Awaitable[Registration | None]:
+    def register(new: NewRegistration) -> Awaitable[Registration | None]:
         """A registration number to be proved by SMS. None: registration is paused or has no inbound number."""
 
-    def registration(self: str, secret: str) -> Awaitable[RegistrationState | None]:
+    def registration(id_: str, secret: str) -> Awaitable[RegistrationState | None]:
         """How it stands; the token is in the first answer that says active, and only there. None: no such id or
         secret."""
 
-    def watch_registration(self: str, changed: Callable[[], None]) -> Callable[[], None]:
+    def watch_registration(id_: str, changed: Callable[[], None]) -> Callable[[], None]:
         """Calls ``changed`` when it is completed; the answer ends the watch."""
 
-    def authenticate(self: str) -> Awaitable[Device | None]:
+    def authenticate(token: str) -> Awaitable[Device | None]:
         """The active device of a token. None: no such token, or revoked."""
 
-    def inbox(self: DeviceId, after: int, limit: int) -> Awaitable[tuple[InboxItem, ...]]:
+    def inbox(device: DeviceId, after: int, limit: int) -> Awaitable[tuple[InboxItem, ...]]:
         """Messages of this device with ``seq`` above ``after``, oldest first; none that is over or withdrawn."""
 
-    def watch_inbox(self: DeviceId, changed: Callable[[bool], None]) -> Callable[[], None]:
+    def watch_inbox(device: DeviceId, changed: Callable[[bool], None]) -> Callable[[], None]:
         """Calls ``changed(True)`` when there may be something new, ``changed(False)`` when the device was revoked;
         the answer ends the watch. While watched, the device counts as connected."""
 
-    def receipts(self: DeviceId, receipts: tuple[DeviceReceipt, ...]) -> Awaitable[tuple[str, ...]]:
+    def receipts(device: DeviceId, receipts: tuple[DeviceReceipt, ...]) -> Awaitable[tuple[str, ...]]:
         """Commits them; the answer names the message ids that are not in this device's inbox."""
 
-    def update_device(self: DeviceId, address: dict[str, str], keys: dict[str, str], name: str) -> Awaitable[Device]:
+    def update_device(device: DeviceId, address: dict[str, str], keys: dict[str, str], name: str) -> Awaitable[Device]:
         """A new push address or keys; makes a retired device active again. The address leaves any other device
         that held it (I40)."""
 
-    def unregister(self: DeviceId) -> Awaitable[None]:
+    def unregister(device: DeviceId) -> Awaitable[None]:
         """Revokes the device and its token."""

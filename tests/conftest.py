@@ -1,0 +1,68 @@
+"""What every test shares: a clean house afterwards, Hypothesis profiles, and the reactor on the monotonic clock."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from twisted.internet import reactor as _reactor
+from twisted.internet.interfaces import IReactorCore, IReactorTime
+from twisted.logger import LogLevel, globalLogPublisher
+
+# As the daemon does before anything is scheduled: a step of the wall clock must not move a timer.
+_reactor.seconds = time.monotonic  # type: ignore[attr-defined]
+
+settings.register_profile("quick", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("deep", deadline=None, max_examples=2000, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+@pytest.fixture
+def reactor() -> IReactorCore:
+    """The running reactor, for tests on real sockets."""
+    return _reactor  # type: ignore[return-value]
+
+
+@pytest.fixture(autouse=True)
+def hygiene(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fails a test that leaks a timer, drops a failed Deferred, or logs a failure it did not announce.
+
+    A test that provokes a logged failure takes the fixture ``logged_failures`` and empties it.
+    """
+    timers: IReactorTime = _reactor  # type: ignore[assignment]
+    before = {id(call) for call in timers.getDelayedCalls()}
+    failures: list[dict[str, Any]] = []
+
+    def observe(event: dict[str, Any]) -> None:
+        if event.get("log_level") in (LogLevel.critical, LogLevel.error) or event.get("log_failure") is not None:
+            failures.append(event)
+
+    request.node.logged_failures = failures
+    globalLogPublisher.addObserver(observe)
+    try:
+        yield
+        gc.collect()
+    finally:
+        globalLogPublisher.removeObserver(observe)
+    leaked = [call for call in timers.getDelayedCalls() if id(call) not in before]
+    for call in leaked:
+        call.cancel()
+    assert not leaked, f"timers left behind: {leaked}"
+    assert not failures, "failures logged: " + "; ".join(_told(event) for event in failures)
+
+
+@pytest.fixture
+def logged_failures(request: pytest.FixtureRequest, hygiene: None) -> list[dict[str, Any]]:
+    """The failures logged so far; a test that expects some asserts on them and clears the list."""
+    failures: list[dict[str, Any]] = request.node.logged_failures
+    return failures
+
+
+def _told(event: dict[str, Any]) -> str:
+    failure = event.get("log_failure")
+    return str(failure.getTraceback()) if failure is not None else str(event.get("log_format"))
