@@ -1,0 +1,349 @@
+"""The life of a message as pure decisions: ``(where it stands, what happened, now) -> where it stands then``.
+
+Every function here is called inside the transaction that stores its answer. None of them leaves a final state, but
+for ``delivered -> read`` and notes on attempts (I11); none raises for anything the far end may do.
+
+    scheduled ──send_at──► queued ──room on the line──► sending ──Accepted──► waiting ──receipt──► delivered ──► read
+                             ▲  ▲                         │  │                   │
+                             │  └──── Later, NotSent ─────┘  │ AddressGone,      │ deadline, failed receipt
+                             └──────── next step ◄───────────┴─ LineDown ◄───────┘
+    no step left: failed (unknown, if nobody can say whether the last one was taken) · validity over: expired
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from datasms_daemon.model import (
+    Accepted,
+    AddressGone,
+    AttemptState,
+    Event,
+    Later,
+    LineDown,
+    MessageId,
+    MessageState,
+    NotSent,
+    OnUnknown,
+    Outcome,
+    Plan,
+    Progress,
+    Record,
+    Step,
+    Success,
+    Unknown,
+)
+from datasms_daemon.rules.retry import next_try
+
+PARKED_AFTER = 5
+"""So many times may handing a message over crash before it is parked for an operator (I35)."""
+
+OUTCOME_NAMES = {
+    Accepted: "accepted",
+    AddressGone: "address_gone",
+    LineDown: "line_down",
+    Later: "later",
+    Unknown: "unknown",
+    NotSent: "not_sent",
+}
+
+
+class AttemptChange(Record, frozen=True):
+    """What to write into attempt ``n``: a new row when ``opens``, else only the fields that are not None."""
+
+    n: int
+    state: AttemptState | None = None
+    opens: bool = False
+    step: int = 0
+    line: str = ""
+    deadline: int | None = None
+    sent_at: int | None = None
+    finished_at: int | None = None
+    outcome: str | None = None
+    reason: str | None = None
+    late: bool = False
+
+
+class Decision(Record, frozen=True):
+    """Where the message stands now and what to write beside it; ``events`` go into its trace."""
+
+    progress: Progress
+    events: tuple[Event, ...]
+    attempt: AttemptChange | None = None
+    other: AttemptChange | None = None
+
+
+class Handed(Record, frozen=True):
+    """What surrounds an outcome: the moment, a random number from 0 to 1, and what kind of line and message it was."""
+
+    now: int
+    jitter: float
+    urgent: bool
+    drops_repeats: bool
+
+
+def begin(id_: MessageId, plan: Plan, now: int, send_at: int | None, valid_until: int) -> Progress:
+    """A message as it is accepted: scheduled, ready for its first line, or failed at once for want of a route."""
+    new = Progress(id=id_, gen=1, state=MessageState.QUEUED, plan=plan, valid_until=valid_until)
+    if not plan:
+        return finished(new, MessageState.FAILED, "no_route")
+    if send_at is not None and send_at > now:
+        return replace(new, state=MessageState.SCHEDULED, due_at=send_at)
+    return _entering(new, 0, now)
+
+
+def claim(progress: Progress, now: int, lease_ms: int) -> Decision | None:
+    """Opens an attempt on the line the message is ready for; None when it is not, or its time is over."""
+    if progress.ready is None or now >= _limit(progress):
+        return None
+    step = progress.plan[progress.step]
+    n = progress.attempt + 1
+    limit = _limit(progress)
+    claimed = replace(
+        progress,
+        gen=progress.gen + 1,
+        state=MessageState.SENDING,
+        ready=None,
+        attempt=n,
+        attempt_state=AttemptState.SENDING,
+        tries=progress.tries + 1,
+        due_at=min(now + lease_ms, limit),
+    )
+    opened = AttemptChange(
+        n=n, state=AttemptState.SENDING, opens=True, step=progress.step, line=step.line, deadline=limit
+    )
+    return Decision(claimed, (), opened)
+
+
+def due(progress: Progress, now: int) -> Decision | None:
+    """What the passing of time does; None when nothing is due yet (I14)."""
+    if progress.due_at is None or now < progress.due_at:
+        return None
+    if now >= progress.valid_until:
+        return _expire(progress, now)
+    if progress.state is MessageState.SCHEDULED:
+        entered = _entering(replace(progress, gen=progress.gen + 1), 0, now)
+        return Decision(entered, (_event(now, "due"),))
+    if now >= _limit(progress):
+        return _timed_out(progress, now)
+    if progress.state is MessageState.SENDING:
+        return _settle_unknown(progress, Unknown("no result within the lease"), now)
+    ready = replace(progress, gen=progress.gen + 1, ready=_step(progress).line, due_at=_limit(progress))
+    return Decision(ready, (_event(now, "retry", line=_step(progress).line),))
+
+
+def handed(progress: Progress, n: int, outcome: Outcome, at: Handed) -> Decision:
+    """What the outcome of attempt ``n`` leads to; one that comes after the decision is only noted."""
+    name = OUTCOME_NAMES[type(outcome)]
+    reason = None if isinstance(outcome, Accepted) else outcome.reason
+    if n != progress.attempt or progress.attempt_state is not AttemptState.SENDING:
+        note = AttemptChange(n=n, outcome=name, reason=reason, sent_at=at.now if name == "accepted" else None)
+        return noted(progress, at.now, note, "late_outcome", attempt=n, outcome=name)
+    match outcome:
+        case Accepted():
+            return _accepted(progress, at.now)
+        case AddressGone():
+            return fails(progress, at.now, name, outcome.reason, "address_gone")
+        case LineDown():
+            if progress.step + 1 < len(progress.plan):
+                return fails(progress, at.now, name, outcome.reason, "line_down")
+            return _again(progress, name, outcome.reason, None, at)
+        case Later():
+            return _again(progress, name, outcome.reason, outcome.not_before, at)
+        case NotSent():
+            if outcome.final:
+                return fails(progress, at.now, name, outcome.reason, "not_sent")
+            return _again(progress, name, outcome.reason, None, at)
+        case Unknown():
+            return _unknown(progress, outcome, at)
+
+
+def crashed(progress: Progress, at: Handed, reason: str) -> Decision:
+    """For a message found in ``sending`` by a new start, or whose driver raised: ambiguous, and counted (I26, I35)."""
+    counted = replace(progress, crashes=progress.crashes + 1)
+    if counted.crashes < PARKED_AFTER:
+        return handed(counted, progress.attempt, Unknown(reason), at)
+    closed = _closing(progress, at.now, AttemptState.UNKNOWN, "unknown", reason)
+    parked = finished(replace(counted, gen=progress.gen + 1), MessageState.FAILED, "parked")
+    return Decision(parked, (_event(at.now, "parked", crashes=counted.crashes),), closed)
+
+
+def skip(progress: Progress, now: int, reason: str) -> Decision:
+    """On to the next step without a try: the line is gone from the configuration."""
+    return _next(progress, now, "line_gone", _event(now, "skipped", line=_step(progress).line, reason=reason), None)
+
+
+def cancel(progress: Progress, now: int, by: str) -> Decision | None:
+    """Nothing more is sent; None when the message is final already."""
+    if progress.state.is_final:
+        return None
+    cancelled = finished(replace(progress, gen=progress.gen + 1), MessageState.CANCELLED, "cancelled")
+    closed = _closing(progress, now, AttemptState.CANCELLED)
+    return Decision(cancelled, (_event(now, "cancelled", by=by, handed_over=progress.attempt > 0),), closed)
+
+
+def reschedule(progress: Progress, now: int, send_at: int | None, ttl_ms: int, by: str) -> Decision | None:
+    """Another time, or now; None once anything was tried or the message is final."""
+    if progress.state.is_final or progress.attempt > 0:
+        return None
+    moved = replace(progress, gen=progress.gen + 1, valid_until=(send_at or now) + ttl_ms, ready=None)
+    event = _event(now, "rescheduled", by=by, send_at=send_at)
+    if send_at is not None and send_at > now:
+        return Decision(replace(moved, state=MessageState.SCHEDULED, step=0, due_at=send_at, deadline=None), (event,))
+    return Decision(_entering(moved, 0, now), (event,))
+
+
+# --- the inside ------------------------------------------------------------------------------------------------------
+
+
+def _step(progress: Progress) -> Step:
+    return progress.plan[progress.step]
+
+
+def _limit(progress: Progress) -> int:
+    """When the present step is over: its deadline, and never after the message's validity."""
+    if progress.deadline is None:
+        return progress.valid_until
+    return min(progress.deadline, progress.valid_until)
+
+
+def _entering(progress: Progress, step: int, now: int) -> Progress:
+    """At the door of ``step``: ready for its line, the step's clock running."""
+    chosen = progress.plan[step]
+    deadline = min(now + chosen.wait_ms, progress.valid_until)
+    return replace(
+        progress,
+        state=MessageState.QUEUED,
+        step=step,
+        tries=0,
+        attempt_state=None,
+        ready=chosen.line,
+        deadline=deadline,
+        due_at=deadline,
+        code=None,
+    )
+
+
+def finished(progress: Progress, state: MessageState, code: str | None) -> Progress:
+    return replace(progress, state=state, code=code, due_at=None, ready=None, attempt_state=None)
+
+
+def _closing(
+    progress: Progress, now: int, state: AttemptState, outcome: str | None = None, reason: str | None = None
+) -> AttemptChange | None:
+    """Ends the open attempt, if there is one."""
+    if progress.attempt_state is None:
+        return None
+    return AttemptChange(n=progress.attempt, state=state, finished_at=now, outcome=outcome, reason=reason)
+
+
+def _accepted(progress: Progress, now: int) -> Decision:
+    step = _step(progress)
+    sent = AttemptChange(n=progress.attempt, state=AttemptState.SENT, sent_at=now, outcome="accepted")
+    waiting = replace(
+        progress,
+        gen=progress.gen + 1,
+        state=MessageState.WAITING,
+        attempt_state=AttemptState.SENT,
+        due_at=_limit(progress),
+    )
+    if step.success in (Success.ACCEPTED, Success.SENT):
+        # Nothing more will be sent; a receipt may still make it delivered while the message is valid (I25).
+        waiting = replace(waiting, code="accepted", deadline=progress.valid_until, due_at=progress.valid_until)
+    return Decision(waiting, (_event(now, "sent", line=step.line, attempt=progress.attempt),), sent)
+
+
+def _again(progress: Progress, name: str, reason: str, not_before: int | None, at: Handed) -> Decision:
+    """The same step again after a back-off; the next one at once when that would be too late and there is one."""
+    retry_at = next_try(at.now, progress.tries, at.jitter, at.urgent, not_before)
+    limit = _limit(progress)
+    if retry_at >= limit and progress.step + 1 < len(progress.plan):
+        return fails(progress, at.now, name, reason, "too_late_to_retry")
+    closed = AttemptChange(
+        n=progress.attempt, state=AttemptState.FAILED, finished_at=at.now, outcome=name, reason=reason
+    )
+    queued = replace(
+        progress,
+        gen=progress.gen + 1,
+        state=MessageState.QUEUED,
+        attempt_state=None,
+        ready=None,
+        due_at=min(retry_at, limit),
+    )
+    event = _event(at.now, name, line=_step(progress).line, attempt=progress.attempt, reason=reason, retry_at=retry_at)
+    return Decision(queued, (event,), closed)
+
+
+def fails(progress: Progress, now: int, name: str, reason: str, code: str) -> Decision:
+    closed = _closing(progress, now, AttemptState.FAILED, name, reason)
+    event = _event(now, name, line=_step(progress).line, attempt=progress.attempt, reason=reason)
+    return _next(progress, now, code, event, closed)
+
+
+def _unknown(progress: Progress, outcome: Unknown, at: Handed) -> Decision:
+    policy = _step(progress).on_unknown
+    if policy is OnUnknown.REPORT:
+        closed = _closing(progress, at.now, AttemptState.UNKNOWN, "unknown", outcome.reason)
+        ended = finished(replace(progress, gen=progress.gen + 1), MessageState.UNKNOWN, "unknown_outcome")
+        return Decision(ended, (_event(at.now, "unknown", attempt=progress.attempt, reason=outcome.reason),), closed)
+    if policy is OnUnknown.NEXT:
+        closed = _closing(progress, at.now, AttemptState.UNKNOWN, "unknown", outcome.reason)
+        event = _event(at.now, "unknown", attempt=progress.attempt, reason=outcome.reason)
+        return _next(progress, at.now, "unknown_outcome", event, closed, ambiguous=True)
+    if at.drops_repeats:
+        again = _again(progress, "unknown", outcome.reason, None, at)
+        closed = again.attempt and replace(again.attempt, state=AttemptState.UNKNOWN)
+        return replace(again, attempt=closed)
+    return _settle_unknown(progress, outcome, at.now)
+
+
+def _settle_unknown(progress: Progress, outcome: Unknown, now: int) -> Decision:
+    """Nobody knows; a receipt may come until the deadline, and nothing is sent before it."""
+    waiting = replace(
+        progress,
+        gen=progress.gen + 1,
+        state=MessageState.WAITING,
+        attempt_state=AttemptState.UNKNOWN,
+        due_at=_limit(progress),
+    )
+    noted = AttemptChange(n=progress.attempt, state=AttemptState.UNKNOWN, outcome="unknown", reason=outcome.reason)
+    return Decision(waiting, (_event(now, "unknown", attempt=progress.attempt, reason=outcome.reason),), noted)
+
+
+def _timed_out(progress: Progress, now: int) -> Decision:
+    """The step's deadline: on to the next one, whatever the attempt is doing."""
+    ambiguous = progress.attempt_state in (AttemptState.UNKNOWN, AttemptState.SENDING)
+    closed = _closing(progress, now, AttemptState.UNKNOWN if ambiguous else AttemptState.TIMED_OUT)
+    event = _event(now, "deadline", line=_step(progress).line, attempt=progress.attempt)
+    return _next(progress, now, "deadline", event, closed, ambiguous=ambiguous)
+
+
+def _expire(progress: Progress, now: int) -> Decision:
+    closed = _closing(progress, now, AttemptState.TIMED_OUT)
+    if progress.code == "accepted":
+        over = finished(replace(progress, gen=progress.gen + 1), MessageState.UNKNOWN, "no_receipt")
+    else:
+        over = finished(replace(progress, gen=progress.gen + 1), MessageState.EXPIRED, "expired")
+    return Decision(over, (_event(now, "expired"),), closed)
+
+
+def _next(
+    progress: Progress, now: int, code: str, event: Event, closed: AttemptChange | None, *, ambiguous: bool = False
+) -> Decision:
+    """The step after this one; without one the message has failed, or nobody knows."""
+    moved = replace(progress, gen=progress.gen + 1)
+    if progress.step + 1 < len(progress.plan):
+        entered = _entering(moved, progress.step + 1, now)
+        following = _event(now, "step", step=entered.step, line=entered.ready, deadline=entered.deadline)
+        return Decision(entered, (event, following), closed)
+    state = MessageState.UNKNOWN if ambiguous else MessageState.FAILED
+    return Decision(finished(moved, state, code), (event, _event(now, state.value, code=code)), closed)
+
+
+def noted(progress: Progress, now: int, note: AttemptChange, kind: str, **detail: str | int | bool | None) -> Decision:
+    """Only something to write down: the message stands where it stood."""
+    return Decision(replace(progress, gen=progress.gen + 1), (_event(now, kind, **detail),), note)
+
+
+def _event(at: int, kind: str, **detail: str | int | bool | None) -> Event:
+    return Event(at, kind, detail)
