@@ -1,0 +1,247 @@
+"""Verbs on persons, groups and devices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from datasms_daemon.model import Device, DeviceId, DeviceState, Group, GroupId, Person, PersonId, Problem
+from datasms_daemon.store import statements as sql
+from datasms_daemon.store.writer import Db
+
+_decode_strings = msgspec.json.Decoder(dict[str, str]).decode
+
+
+def person(db: Db, id_: PersonId) -> Person | None:
+    """One person."""
+    row = db.execute(sql.SELECT_PERSON, {"id": id_}).fetchone()
+    return None if row is None else _person(db, row)
+
+
+def persons(db: Db, after: str, limit: int) -> tuple[Person, ...]:
+    """A page of persons in the order of their ids."""
+    return tuple(
+        _person(db, row) for row in db.execute(sql.SELECT_PERSONS, {"after": after, "limit": limit}).fetchall()
+    )
+
+
+def owner(db: Db, number: str) -> PersonId | None:
+    """The person who has a phone number."""
+    row = db.execute(sql.SELECT_OWNER, {"number": number}).fetchone()
+    return None if row is None else PersonId(row[0])
+
+
+def first_number(db: Db, id_: PersonId) -> str | None:
+    """Where a person's SMS go."""
+    row = db.execute(sql.SELECT_FIRST_NUMBER, {"person": id_}).fetchone()
+    return None if row is None else str(row[0])
+
+
+def groups_of(db: Db, id_: PersonId) -> frozenset[str]:
+    """A person's groups and all above them."""
+    return frozenset(row[0] for row in db.execute(sql.SELECT_GROUPS_OF, {"person": id_}))
+
+
+def members_below(db: Db, id_: GroupId) -> list[PersonId] | None:
+    """Everybody in a group or a group below it; None when there is no such group."""
+    if db.execute(sql.SELECT_GROUP, {"id": id_}).fetchone() is None:
+        return None
+    return [PersonId(row[0]) for row in db.execute(sql.SELECT_MEMBERS_BELOW, {"id": id_})]
+
+
+def put_persons(db: Db, people: Iterable[Person]) -> tuple[Problem, ...]:
+    """Writes all of them or none; a number belongs to one person only."""
+    people = tuple(people)
+    ids = {one.id for one in people}
+    problems = []
+    seen: dict[str, PersonId] = {}
+    for index, one in enumerate(people):
+        for place, number in enumerate(one.numbers):
+            holder = seen.get(number) or owner(db, number)
+            if holder is not None and holder != one.id and (number in seen or holder not in ids):
+                problems.append(Problem(f"/{index}/numbers/{place}", f"{number} belongs to person {holder}"))
+            seen[number] = one.id
+    if problems:
+        return tuple(problems)
+    for one in people:
+        row = {"id": one.id, "name": one.name, "email": one.email, "language": one.language}
+        db.execute(sql.UPSERT_PERSON, row)
+        db.execute(sql.DELETE_NUMBERS, {"person": one.id})
+    for one in people:
+        _put_belongings(db, one)
+    return ()
+
+
+def delete_person(db: Db, id_: PersonId) -> bool:
+    """Removes a person with numbers, memberships and devices; False when there was none."""
+    return db.execute(sql.DELETE_PERSON, {"id": id_}).rowcount > 0
+
+
+def group(db: Db, id_: GroupId) -> Group | None:
+    """One group with its own members."""
+    row = db.execute(sql.SELECT_GROUP, {"id": id_}).fetchone()
+    return None if row is None else _group(db, row)
+
+
+def groups(db: Db, after: str, limit: int) -> tuple[Group, ...]:
+    """A page of groups in the order of their ids."""
+    return tuple(_group(db, row) for row in db.execute(sql.SELECT_GROUPS, {"after": after, "limit": limit}).fetchall())
+
+
+def put_groups(db: Db, new: Iterable[Group]) -> tuple[Problem, ...]:
+    """Writes all of them or none; members must exist, and no group may stand above itself."""
+    new = tuple(new)
+    problems = []
+    parents = {row[0]: row[2] for row in db.execute(sql.SELECT_GROUPS, {"after": "", "limit": 1_000_000})}
+    parents |= {one.id: one.parent for one in new}
+    for index, one in enumerate(new):
+        for place, member in enumerate(one.members):
+            if db.execute(sql.SELECT_PERSON, {"id": member}).fetchone() is None:
+                problems.append(Problem(f"/{index}/members/{place}", f"there is no person {member}"))
+        if one.parent is not None and one.parent not in parents:
+            problems.append(Problem(f"/{index}/parent", f"there is no group {one.parent}"))
+        elif _is_circular(one.id, parents):
+            problems.append(Problem(f"/{index}/parent", f"{one.id} would stand above itself"))
+    if problems:
+        return tuple(problems)
+    for one in new:
+        db.execute(sql.UPSERT_GROUP, {"id": one.id, "name": one.name, "parent": one.parent})
+        db.execute(sql.DELETE_MEMBERS, {"id": one.id})
+        rows = [{"group": one.id, "person": member} for member in dict.fromkeys(one.members)]
+        db.executemany(sql.INSERT_MEMBER, rows)
+    return ()
+
+
+def delete_group(db: Db, id_: GroupId) -> bool:
+    """Removes a group, not its members; False when there was none."""
+    return db.execute(sql.DELETE_GROUP, {"id": id_}).rowcount > 0
+
+
+# --- devices ---------------------------------------------------------------------------------------------------------
+
+
+def has_device(db: Db, id_: PersonId) -> bool:
+    """Whether a person can be reached over the internet."""
+    return db.execute(sql.SELECT_HAS_DEVICE, {"person": id_}).fetchone() is not None
+
+
+def active_devices(db: Db, id_: PersonId) -> tuple[Device, ...]:
+    """The devices a message for this person goes to."""
+    return tuple(_device(row) for row in db.execute(sql.SELECT_ACTIVE_DEVICES, {"person": id_}))
+
+
+def devices(db: Db, id_: PersonId) -> tuple[Device, ...]:
+    """All devices of a person, revoked ones too."""
+    return tuple(_device(row) for row in db.execute(sql.SELECT_DEVICES, {"person": id_}))
+
+
+def device(db: Db, id_: DeviceId) -> Device | None:
+    """One device."""
+    row = db.execute(sql.SELECT_DEVICE, {"id": id_}).fetchone()
+    return None if row is None else _device(row)
+
+
+def device_of_token(db: Db, token_hash: str) -> Device | None:
+    """The device a token proves; a revoked one has none."""
+    row = db.execute(sql.SELECT_DEVICE_BY_TOKEN, {"hash": token_hash}).fetchone()
+    return None if row is None else _device(row)
+
+
+def add_device(db: Db, new: Device) -> list[DeviceId]:
+    """Stores a device; the answer names those that had held its address and are retired now (I40)."""
+    address = address_text(new.address)
+    retired = _take_address(db, new.id, new.channel, address)
+    db.execute(
+        sql.INSERT_DEVICE,
+        {
+            "id": new.id,
+            "person": new.person,
+            "channel": new.channel,
+            "address": address,
+            "keys": msgspec.json.encode(new.keys).decode(),
+            "name": new.name,
+            "platform": new.platform,
+            "app": new.app,
+            "created_at": new.created_at,
+        },
+    )
+    return retired
+
+
+def update_device(db: Db, known: Device, address: dict[str, str], keys: dict[str, str], name: str) -> list[DeviceId]:
+    """A new address, keys or name; answers as ``add_device`` does."""
+    text = address_text(address)
+    retired = _take_address(db, known.id, known.channel, text)
+    db.execute(
+        sql.UPDATE_DEVICE,
+        {"id": known.id, "address": text, "keys": msgspec.json.encode(keys).decode(), "name": name},
+    )
+    return retired
+
+
+def set_token(db: Db, id_: DeviceId, token_hash: str) -> None:
+    """Gives a device its token; a former one is worth nothing any more."""
+    db.execute(sql.SET_TOKEN, {"id": id_, "hash": token_hash})
+
+
+def seen(db: Db, id_: DeviceId, now: int) -> None:
+    """Keeps when a device was last there."""
+    db.execute(sql.SEEN, {"id": id_, "now": now})
+
+
+def revoke(db: Db, id_: DeviceId) -> bool:
+    """Ends a device and its token; False when there was no such device or it was ended before."""
+    return db.execute(sql.REVOKE, {"id": id_}).rowcount > 0
+
+
+def address_text(address: dict[str, str]) -> str:
+    """The one spelling of an address that is stored and compared."""
+    return msgspec.json.encode(address, order="sorted").decode()
+
+
+def _take_address(db: Db, id_: DeviceId, channel: str, address: str) -> list[DeviceId]:
+    rows = db.execute(sql.RETIRE_OTHERS, {"id": id_, "channel": channel, "address": address}).fetchall()
+    return [DeviceId(row[0]) for row in rows]
+
+
+def _put_belongings(db: Db, one: Person) -> None:
+    numbers = [
+        {"number": number, "person": one.id, "position": place}
+        for place, number in enumerate(dict.fromkeys(one.numbers))
+    ]
+    db.executemany(sql.INSERT_NUMBER, numbers)
+    db.execute(sql.DELETE_MEMBERSHIPS, {"person": one.id})
+    db.executemany(sql.ENSURE_GROUP, [{"id": id_} for id_ in one.groups])
+    db.executemany(sql.INSERT_MEMBER, [{"group": id_, "person": one.id} for id_ in dict.fromkeys(one.groups)])
+
+
+def _is_circular(id_: GroupId, parents: dict[GroupId, GroupId | None]) -> bool:
+    above, passed = parents.get(id_), {id_}
+    while above is not None:
+        if above in passed:
+            return True
+        passed.add(above)
+        above = parents.get(above)
+    return False
+
+
+def _person(db: Db, row: tuple[Any, ...]) -> Person:
+    id_, name, email, language = row
+    numbers = tuple(found[0] for found in db.execute(sql.SELECT_NUMBERS, {"person": id_}))
+    belongs = tuple(found[0] for found in db.execute(sql.SELECT_DIRECT_GROUPS, {"person": id_}))
+    return Person(id_, name, numbers, email, belongs, language)
+
+
+def _group(db: Db, row: tuple[Any, ...]) -> Group:
+    id_, name, parent = row
+    return Group(id_, name, tuple(found[0] for found in db.execute(sql.SELECT_MEMBERS, {"id": id_})), parent)
+
+
+def _device(row: tuple[Any, ...]) -> Device:
+    id_, owner_, channel, address, keys, name, platform, app, state, created_at, last_seen_at = row
+    return Device(
+        id_, owner_, channel, _decode_strings(address), _decode_strings(keys), name, platform, app, DeviceState(state),
+        created_at, last_seen_at,
+    )  # fmt: skip

@@ -1,0 +1,173 @@
+"""Verbs on what was handed over and what came back: pushes and inboxes, parts and receipts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from datasms_daemon.model import (
+    Accepted,
+    Attempt,
+    Device,
+    DeviceId,
+    LineName,
+    LineReceipt,
+    LineText,
+    MessageId,
+    PushResult,
+    ReceiptState,
+)
+from datasms_daemon.rules.lifecycle import OUTCOME_NAMES
+from datasms_daemon.store import messages
+from datasms_daemon.store import statements as sql
+from datasms_daemon.store.writer import Db
+
+MATCH_MS = 7 * 24 * 3_600_000
+"""Providers use their ids again after weeks: an older part is not meant by a receipt of today."""
+
+
+class Matched(msgspec.Struct, frozen=True):
+    """A receipt and the attempt it speaks of. ``state`` is the whole attempt's, once all its parts are counted."""
+
+    message: MessageId
+    attempt: Attempt
+    state: ReceiptState
+    at: int
+    reason: str | None = None
+
+
+class InboxRow(msgspec.Struct, frozen=True):
+    """One message in a device's inbox, with what binds it to its recipient."""
+
+    seq: int
+    id: MessageId
+    created_at: int
+    priority: str
+    title: str | None
+    text: str
+    valid_until: int
+    to: str | None
+    person: str | None
+    per_line: dict[str, LineText]
+    mac: bytes
+
+
+def open_pushes(db: Db, id_: MessageId, n: int, devices: Iterable[Device]) -> None:
+    """Puts the message into the devices' inboxes, before any of them is told."""
+    rows = [{"message": id_, "n": n, "device": device.id, "channel": device.channel} for device in devices]
+    db.executemany(sql.UPSERT_PUSH, rows)
+
+
+def close_pushes(db: Db, id_: MessageId, results: Iterable[PushResult]) -> list[DeviceId]:
+    """Keeps what became of each push; the devices whose address died and was still the same (I41)."""
+    retired = []
+    for result in results:
+        name = OUTCOME_NAMES[type(result.outcome)]
+        provider_id = ",".join(result.outcome.provider_ids) if isinstance(result.outcome, Accepted) else None
+        reason = None if isinstance(result.outcome, Accepted) else result.outcome.reason
+        state = "sent" if name == "accepted" else name
+        db.execute(
+            sql.UPDATE_PUSH,
+            {"message": id_, "device": result.device, "state": state, "reason": reason, "provider_id": provider_id},
+        )
+        if name == "address_gone":
+            address = msgspec.json.encode(result.address, order="sorted").decode()
+            if db.execute(sql.RETIRE, {"id": result.device, "address": address}).rowcount:
+                retired.append(result.device)
+    return retired
+
+
+def push_attempt(db: Db, id_: MessageId, device: DeviceId) -> Attempt | None:
+    """The attempt that brought the message to the device; None when it never was in its inbox."""
+    row = db.execute(sql.SELECT_PUSH_ATTEMPT, {"message": id_, "device": device}).fetchone()
+    return None if row is None else messages.attempt(db, id_, row[0])
+
+
+def mark_push(db: Db, id_: MessageId, device: DeviceId, state: ReceiptState) -> None:
+    """Keeps which device it was that confirmed."""
+    db.execute(
+        sql.UPDATE_PUSH, {"message": id_, "device": device, "state": state.value, "reason": None, "provider_id": None}
+    )
+
+
+def inbox(db: Db, device: DeviceId, after: int, now: int, limit: int) -> list[InboxRow]:
+    """What is in a device's inbox behind a cursor, oldest first."""
+    values = {"device": device, "after": after, "now": now, "limit": limit}
+    return [_inbox_row(row) for row in db.execute(sql.SELECT_INBOX, values)]
+
+
+def add_parts(db: Db, line: LineName, id_: MessageId, n: int, provider_ids: Sequence[str], now: int) -> None:
+    """Keeps the far end's ids, so that its receipts find the message."""
+    rows = [
+        {"line": line, "provider_id": provider_id, "message": id_, "n": n, "part": part, "sent_at": now}
+        for part, provider_id in enumerate(provider_ids)
+    ]
+    db.executemany(sql.INSERT_PART, rows)
+
+
+def match(db: Db, receipt: LineReceipt) -> Matched | None:
+    """The attempt a receipt speaks of, by line, id and number (I21); its part's state is kept. None: nothing fits."""
+    for provider_id in receipt.provider_ids:
+        values = {
+            "line": receipt.line,
+            "provider_id": provider_id,
+            "to": receipt.to,
+            "since": receipt.at - MATCH_MS,
+        }
+        row = db.execute(sql.SELECT_PART, values).fetchone()
+        if row is not None:
+            return _count_part(db, row, receipt)
+    return None
+
+
+def keep_unmatched(db: Db, receipt: LineReceipt, now: int) -> None:
+    """Receipts may come before the answer they belong to (I22)."""
+    for provider_id in receipt.provider_ids:
+        db.execute(
+            sql.INSERT_UNMATCHED,
+            {
+                "line": receipt.line,
+                "provider_id": provider_id,
+                "state": receipt.state.value,
+                "at": receipt.at,
+                "to": receipt.to,
+                "reason": receipt.reason,
+                "stored_at": now,
+            },
+        )
+
+
+def take_unmatched(db: Db, line: LineName, provider_ids: Sequence[str], to: str | None) -> list[LineReceipt]:
+    """The receipts that had come early for these ids; they are taken out."""
+    taken = []
+    for provider_id in provider_ids:
+        rows = db.execute(sql.TAKE_UNMATCHED, {"line": line, "provider_id": provider_id, "to": to}).fetchall()
+        taken += [
+            LineReceipt(line, (provider_id,), ReceiptState(state), at, to, reason)
+            for state, at, reason in sorted(rows, key=lambda row: row[1])
+        ]
+    return taken
+
+
+def _count_part(db: Db, row: tuple[Any, ...], receipt: LineReceipt) -> Matched | None:
+    """A message of several parts has arrived when all have, and failed as soon as one has for good."""
+    message, n, part, state = row
+    if state not in (ReceiptState.DELIVERED, ReceiptState.READ, ReceiptState.FAILED):
+        db.execute(sql.UPDATE_PART, {"message": message, "n": n, "part": part, "state": receipt.state.value})
+    attempt = messages.attempt(db, message, n)
+    if attempt is None:
+        return None
+    states = {ReceiptState(found) for (found,) in db.execute(sql.SELECT_PART_STATES, {"message": message, "n": n})}
+    whole = next(
+        state
+        for state in (ReceiptState.FAILED, ReceiptState.SENT, ReceiptState.DELIVERED, ReceiptState.READ)
+        if state in states
+    )
+    return Matched(message, attempt, whole, receipt.at, receipt.reason)
+
+
+def _inbox_row(row: tuple[Any, ...]) -> InboxRow:
+    texts = msgspec.json.decode(row[9] or "{}", type=dict[str, LineText])
+    return InboxRow(*row[:9], per_line=texts, mac=row[10])

@@ -1,0 +1,324 @@
+"""Verbs on messages: what was accepted, where it stands, what was tried. Each runs inside a unit of the writer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from datasms_daemon.model import (
+    Attempt,
+    AttemptState,
+    Dossier,
+    Event,
+    LineName,
+    LineText,
+    Message,
+    MessageId,
+    MessageQuery,
+    MessageState,
+    Plan,
+    Progress,
+    Push,
+    Step,
+)
+from datasms_daemon.rules.lifecycle import AttemptChange, Decision
+from datasms_daemon.store import statements as sql
+from datasms_daemon.store.writer import Db
+
+_encode = msgspec.json.Encoder().encode
+_decode_events = msgspec.json.Decoder(tuple[Event, ...]).decode
+_decode_per_line = msgspec.json.Decoder(dict[str, LineText]).decode
+_MESSAGE_WIDTH = len(sql.MESSAGE.split(","))
+
+
+class Sealed(msgspec.Struct, frozen=True):
+    """A message with the code that binds its recipient and text together (I39)."""
+
+    message: Message
+    mac: bytes
+
+
+class NewMessage(msgspec.Struct, frozen=True):
+    """All that one accepted message writes: ``opened`` when it was claimed for its line in the same transaction."""
+
+    sealed: Sealed
+    rank: int
+    progress: Progress
+    events: tuple[Event, ...]
+    opened: AttemptChange | None = None
+
+
+def insert(db: Db, new: Sequence[NewMessage]) -> None:
+    """Stores accepted messages."""
+    db.executemany(sql.INSERT_MESSAGE, [_message_row(one) for one in new])
+    db.executemany(
+        sql.INSERT_EVENTS, [{"message": one.progress.id, "gen": 1, "entries": _text(one.events)} for one in new]
+    )
+    opened = [
+        _attempt_row(one.progress.id, one.opened, one.sealed.message.created_at)
+        for one in new
+        if one.opened is not None
+    ]
+    if opened:
+        db.executemany(sql.INSERT_ATTEMPT, opened)
+
+
+def progress(db: Db, id_: MessageId) -> Progress | None:
+    """Where one message stands."""
+    row = db.execute(sql.SELECT_PROGRESS, {"id": id_}).fetchone()
+    return None if row is None else _progress(row)
+
+
+def due(db: Db, now: int, limit: int) -> list[Progress]:
+    """The messages whose time has come, longest due first."""
+    return [_progress(row) for row in db.execute(sql.SELECT_DUE, {"now": now, "limit": limit})]
+
+
+def next_due(db: Db) -> int | None:
+    """When the timer must look next."""
+    found: int | None = db.execute(sql.SELECT_NEXT_DUE).fetchone()[0]
+    return found
+
+
+def ready(db: Db, line: LineName, limit: int) -> list[tuple[Sealed, Progress]]:
+    """The next messages for a line: by rank, then in the order they were accepted."""
+    rows = db.execute(sql.SELECT_READY, {"line": line, "limit": limit})
+    return [(_sealed(row), _progress(row[_MESSAGE_WIDTH:])) for row in rows]
+
+
+def ready_lines(db: Db) -> dict[LineName, int]:
+    """How many messages wait for each line."""
+    return {LineName(line): count for line, count in db.execute(sql.SELECT_READY_LINES)}
+
+
+def ready_line_names(db: Db) -> list[LineName]:
+    """The lines some message waits for."""
+    names: list[LineName] = []
+    after = ""
+    # One step in the index a line, however many messages wait for it.
+    while (found := db.execute(sql.SELECT_NEXT_READY_LINE, {"after": after}).fetchone()[0]) is not None:
+        names.append(LineName(found))
+        after = found
+    return names
+
+
+def sending(db: Db) -> list[tuple[Progress, str]]:
+    """Messages with a hand-over under way, with their priority; at start: those a crash interrupted (I26)."""
+    return [(_progress(row), row[-1]) for row in db.execute(sql.SELECT_SENDING)]
+
+
+def apply(db: Db, decisions: Iterable[Decision], now: int) -> list[Progress]:
+    """Writes what was decided; the messages whose row had not been decided otherwise meanwhile."""
+    applied = []
+    for decision in decisions:
+        after = decision.progress
+        changed = db.execute(sql.UPDATE_PROGRESS, _progress_row(after) | {"was": after.gen - 1}).rowcount
+        if changed == 0:
+            continue
+        for change in (decision.attempt, decision.other):
+            if change is not None:
+                _write_attempt(db, after.id, change, now)
+        if decision.events:
+            db.execute(sql.INSERT_EVENTS, {"message": after.id, "gen": after.gen, "entries": _text(decision.events)})
+        applied.append(after)
+    return applied
+
+
+def set_send_at(db: Db, id_: MessageId, send_at: int | None) -> None:
+    """Keeps what the sender asked for beside the new progress."""
+    db.execute(sql.UPDATE_SEND_AT, {"id": id_, "send_at": send_at})
+
+
+def attempt(db: Db, id_: MessageId, n: int) -> Attempt | None:
+    """One attempt of a message."""
+    row = db.execute(sql.SELECT_ATTEMPT, {"message": id_, "n": n}).fetchone()
+    return None if row is None else _attempt(row)
+
+
+def dossier(db: Db, id_: MessageId) -> Dossier | None:
+    """All that is known of one message."""
+    row = db.execute(sql.SELECT_MESSAGE, {"id": id_}).fetchone()
+    if row is None:
+        return None
+    attempts = tuple(_attempt(found) for found in db.execute(sql.SELECT_ATTEMPTS, {"message": id_}))
+    pushes = tuple(Push(*found) for found in db.execute(sql.SELECT_PUSHES, {"message": id_}))
+    return Dossier(_sealed(row).message, _progress(row[_MESSAGE_WIDTH:]), attempts, pushes)
+
+
+def sealed(db: Db, id_: MessageId) -> Sealed | None:
+    """A message and the code that binds it."""
+    row = db.execute(sql.SELECT_MESSAGE, {"id": id_}).fetchone()
+    return None if row is None else _sealed(row)
+
+
+def trace(db: Db, id_: MessageId) -> tuple[Event, ...]:
+    """Every decision about a message, oldest first."""
+    return tuple(
+        event for (entries,) in db.execute(sql.SELECT_EVENTS, {"message": id_}) for event in _decode_events(entries)
+    )
+
+
+def find(db: Db, query: MessageQuery) -> tuple[Dossier, ...]:
+    """A page of messages, newest first, without attempts and pushes."""
+    conditions = {
+        "sender": "sender = :sender",
+        "to": "recipient = :to",
+        "priority": "priority = :priority",
+        "reference": "reference = :reference",
+        "since": "created_at >= :since",
+        "until": "created_at < :until",
+        "after": "id < :after",
+        "line": "EXISTS (SELECT 1 FROM attempts a WHERE a.message = messages.id AND a.line = :line)",
+    }
+    values: dict[str, object] = {name: getattr(query, name) for name in conditions}
+    chosen = [condition for name, condition in conditions.items() if values[name] is not None]
+    if query.status:
+        names = {f"state{i}": state.value for i, state in enumerate(query.status)}
+        values |= names
+        chosen.append(f"state IN ({', '.join(':' + name for name in names)})")
+    where = " AND ".join(chosen) or "1 = 1"
+    # Only the fixed texts above are joined; every value is a parameter.
+    statement = f"SELECT {sql.MESSAGE}, {sql.PROGRESS} FROM messages WHERE {where} ORDER BY id DESC LIMIT :limit"  # noqa: S608
+    return _dossiers(db, statement, values | {"limit": query.limit})
+
+
+def dead(db: Db, after: MessageId | None, limit: int) -> tuple[Dossier, ...]:
+    """Messages that ended failed or unknown, newest first."""
+    return _dossiers(db, sql.SELECT_DEAD, {"after": after or "~", "limit": limit})
+
+
+def counts(db: Db) -> dict[str, int]:
+    """How many unfinished messages there are in each state."""
+    return dict(db.execute(sql.COUNT_STATES).fetchall())
+
+
+def overdue(db: Db, before: int) -> int:
+    """How many messages should have been looked at before that moment."""
+    found: int = db.execute(sql.SELECT_OVERDUE, {"before": before}).fetchone()[0]
+    return found
+
+
+def orphans(db: Db) -> int:
+    """Unfinished messages with no next event; must always be none (I12)."""
+    found: int = db.execute(sql.SELECT_ORPHANS).fetchone()[0]
+    return found
+
+
+# --- rows and records ------------------------------------------------------------------------------------------------
+
+
+def _dossiers(db: Db, statement: str, values: dict[str, object]) -> tuple[Dossier, ...]:
+    return tuple(
+        Dossier(_sealed(row).message, _progress(row[_MESSAGE_WIDTH:])) for row in db.execute(statement, values)
+    )
+
+
+def _write_attempt(db: Db, id_: MessageId, change: AttemptChange, now: int) -> None:
+    if change.opens:
+        db.execute(sql.INSERT_ATTEMPT, _attempt_row(id_, change, now))
+        return
+    db.execute(
+        sql.UPDATE_ATTEMPT,
+        {
+            "message": id_,
+            "n": change.n,
+            "state": change.state and change.state.value,
+            "sent_at": change.sent_at,
+            "finished_at": change.finished_at,
+            "outcome": change.outcome,
+            "reason": change.reason,
+            "late": int(change.late),
+        },
+    )
+
+
+def _attempt_row(id_: MessageId, change: AttemptChange, now: int) -> dict[str, object]:
+    return {
+        "message": id_,
+        "n": change.n,
+        "step": change.step,
+        "line": change.line,
+        "state": AttemptState.SENDING.value,
+        "started_at": now,
+        "deadline": change.deadline,
+    }
+
+
+def _message_row(new: NewMessage) -> dict[str, object]:
+    message = new.sealed.message
+    return _progress_row(new.progress) | {
+        "submission": message.submission,
+        "sender": message.sender,
+        "to": message.to,
+        "person": message.person,
+        "priority": message.priority,
+        "rank": new.rank,
+        "class_": message.class_,
+        "title": message.title,
+        "text": message.text,
+        "reference": message.reference,
+        "per_line": _text(message.per_line) if message.per_line else None,
+        "resend_of": message.resend_of,
+        "created_at": message.created_at,
+        "send_at": message.send_at,
+        "mac": new.sealed.mac,
+        "plan": _plan_text(new.progress.plan),
+    }
+
+
+def _progress_row(progress: Progress) -> dict[str, object]:
+    return {
+        "id": progress.id,
+        "gen": progress.gen,
+        "state": progress.state.value,
+        "valid_until": progress.valid_until,
+        "step": progress.step,
+        "tries": progress.tries,
+        "crashes": progress.crashes,
+        "attempt": progress.attempt,
+        "attempt_state": progress.attempt_state and progress.attempt_state.value,
+        "due_at": progress.due_at,
+        "deadline": progress.deadline,
+        "ready": progress.ready,
+        "code": progress.code,
+        "delivered_at": progress.delivered_at,
+        "read_at": progress.read_at,
+    }
+
+
+def _progress(row: tuple[Any, ...]) -> Progress:
+    (id_, gen, state, plan, valid_until, step, tries, crashes, attempt_n, attempt_state, *rest) = row[:16]
+    return Progress(
+        id_, gen, MessageState(state), _plan(plan), valid_until, step, tries, crashes, attempt_n,
+        None if attempt_state is None else AttemptState(attempt_state), *rest,
+    )  # fmt: skip
+
+
+def _sealed(row: tuple[Any, ...]) -> Sealed:
+    per_line, resend_of, mac = row[_MESSAGE_WIDTH - 3 : _MESSAGE_WIDTH]
+    texts = {} if per_line is None else _decode_per_line(per_line)
+    return Sealed(Message(*row[: _MESSAGE_WIDTH - 3], per_line=texts, resend_of=resend_of), mac)
+
+
+def _attempt(row: tuple[Any, ...]) -> Attempt:
+    n, step, line, state, started_at, sent_at, deadline, finished_at, outcome, reason, late = row
+    return Attempt(
+        n, step, line, AttemptState(state), started_at, sent_at, deadline, finished_at, outcome, reason, bool(late)
+    )
+
+
+@lru_cache(maxsize=4096)
+def _plan_text(plan: Plan) -> str:
+    return _encode(plan).decode()
+
+
+@lru_cache(maxsize=4096)
+def _plan(text: str) -> Plan:
+    return tuple(msgspec.json.decode(text, type=list[Step]))
+
+
+def _text(value: object) -> str:
+    return _encode(value).decode()

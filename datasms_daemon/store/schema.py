@@ -1,0 +1,255 @@
+"""The tables, and how an older file becomes a present one.
+
+Ids are UUIDv7 text (time-ordered), times integer ms UTC. ``messages`` holds in one row what was accepted and where it
+stands; ``due_at`` is when the timer must look at it, ``ready`` the line whose room it waits for (docs/adr/0002).
+"""
+
+from __future__ import annotations
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+
+def m001_first(db: Database) -> None:
+    """The first release."""
+    for statement in FIRST.split(";\n"):
+        if statement.strip():
+            db.execute(statement)
+
+
+FIRST = """
+CREATE TABLE messages (
+    id TEXT PRIMARY KEY,
+    submission TEXT NOT NULL,
+    sender TEXT NOT NULL,
+    recipient TEXT,
+    person TEXT,
+    priority TEXT NOT NULL,
+    rank INTEGER NOT NULL,
+    class TEXT,
+    title TEXT,
+    text TEXT NOT NULL,
+    reference TEXT,
+    per_line TEXT,
+    resend_of TEXT,
+    created_at INTEGER NOT NULL,
+    send_at INTEGER,
+    mac BLOB NOT NULL,
+    gen INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    plan TEXT NOT NULL,
+    valid_until INTEGER NOT NULL,
+    step INTEGER NOT NULL,
+    tries INTEGER NOT NULL,
+    crashes INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    attempt_state TEXT,
+    due_at INTEGER,
+    deadline INTEGER,
+    ready TEXT,
+    code TEXT,
+    delivered_at INTEGER,
+    read_at INTEGER
+) STRICT;
+CREATE INDEX messages_due ON messages (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX messages_ready ON messages (ready, rank, id) WHERE ready IS NOT NULL;
+CREATE INDEX messages_sending ON messages (id) WHERE state = 'sending';
+CREATE INDEX messages_sender ON messages (sender, id);
+CREATE INDEX messages_recipient ON messages (recipient, id);
+CREATE INDEX messages_reference ON messages (reference, id) WHERE reference IS NOT NULL;
+CREATE INDEX messages_dead ON messages (id) WHERE state IN ('failed', 'unknown');
+
+CREATE TABLE attempts (
+    message TEXT NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
+    n INTEGER NOT NULL,
+    step INTEGER NOT NULL,
+    line TEXT NOT NULL,
+    state TEXT NOT NULL,
+    started_at INTEGER NOT NULL,
+    sent_at INTEGER,
+    deadline INTEGER,
+    finished_at INTEGER,
+    outcome TEXT,
+    reason TEXT,
+    late INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (message, n)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX attempts_active ON attempts (message) WHERE finished_at IS NULL;
+
+CREATE TABLE parts (
+    line TEXT NOT NULL,
+    provider_id TEXT NOT NULL,
+    message TEXT NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
+    n INTEGER NOT NULL,
+    part INTEGER NOT NULL,
+    state TEXT NOT NULL DEFAULT 'sent',
+    sent_at INTEGER NOT NULL,
+    PRIMARY KEY (message, n, part)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX parts_provider ON parts (line, provider_id);
+
+CREATE TABLE pushes (
+    seq INTEGER PRIMARY KEY,
+    message TEXT NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
+    device TEXT NOT NULL,
+    n INTEGER NOT NULL,
+    channel TEXT NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT,
+    provider_id TEXT,
+    UNIQUE (message, device)
+) STRICT;
+CREATE INDEX pushes_inbox ON pushes (device, seq);
+
+CREATE TABLE receipts (
+    line TEXT NOT NULL,
+    provider_id TEXT NOT NULL,
+    state TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    recipient TEXT,
+    reason TEXT,
+    stored_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX receipts_provider ON receipts (line, provider_id);
+
+CREATE TABLE events (
+    message TEXT NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
+    gen INTEGER NOT NULL,
+    entries TEXT NOT NULL,
+    PRIMARY KEY (message, gen)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE idempotency (
+    sender TEXT NOT NULL,
+    key TEXT NOT NULL,
+    body_hash TEXT NOT NULL,
+    submission TEXT NOT NULL,
+    answer TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (sender, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX idempotency_age ON idempotency (created_at);
+
+CREATE TABLE persons (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    email TEXT,
+    language TEXT
+) STRICT, WITHOUT ROWID;
+CREATE TABLE numbers (
+    number TEXT PRIMARY KEY,
+    person TEXT NOT NULL REFERENCES persons (id) ON DELETE CASCADE,
+    position INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX numbers_person ON numbers (person, position);
+CREATE TABLE groups (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    parent TEXT
+) STRICT, WITHOUT ROWID;
+CREATE TABLE memberships (
+    group_id TEXT NOT NULL REFERENCES groups (id) ON DELETE CASCADE,
+    person TEXT NOT NULL REFERENCES persons (id) ON DELETE CASCADE,
+    PRIMARY KEY (group_id, person)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX memberships_person ON memberships (person, group_id);
+
+CREATE TABLE devices (
+    id TEXT PRIMARY KEY,
+    person TEXT NOT NULL REFERENCES persons (id) ON DELETE CASCADE,
+    channel TEXT NOT NULL,
+    address TEXT NOT NULL,
+    keys TEXT NOT NULL,
+    name TEXT NOT NULL,
+    platform TEXT NOT NULL,
+    app TEXT NOT NULL,
+    state TEXT NOT NULL,
+    token_hash TEXT UNIQUE,
+    created_at INTEGER NOT NULL,
+    last_seen_at INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX devices_person ON devices (person);
+CREATE UNIQUE INDEX devices_address ON devices (channel, address) WHERE state = 'active' AND address <> '{}';
+
+CREATE TABLE registrations (
+    id TEXT PRIMARY KEY,
+    secret_hash TEXT NOT NULL,
+    selector TEXT NOT NULL,
+    verifier TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    address TEXT NOT NULL,
+    keys TEXT NOT NULL,
+    name TEXT NOT NULL,
+    platform TEXT NOT NULL,
+    app TEXT NOT NULL,
+    remote TEXT NOT NULL,
+    state TEXT NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0,
+    device TEXT,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX registrations_selector ON registrations (selector) WHERE state = 'pending';
+CREATE INDEX registrations_expiry ON registrations (expires_at) WHERE state = 'pending';
+
+CREATE TABLE wrong_tries (
+    at INTEGER NOT NULL,
+    sender_hash TEXT NOT NULL
+) STRICT;
+CREATE INDEX wrong_tries_at ON wrong_tries (at);
+
+CREATE TABLE keys (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    hash TEXT NOT NULL UNIQUE,
+    rights TEXT NOT NULL,
+    top_priority TEXT,
+    lines TEXT,
+    rate INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE lines (
+    name TEXT PRIMARY KEY,
+    paused INTEGER NOT NULL DEFAULT 0,
+    day TEXT,
+    sent INTEGER NOT NULL DEFAULT 0,
+    resumed INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE inbound (
+    seq INTEGER PRIMARY KEY,
+    line TEXT NOT NULL,
+    sender TEXT NOT NULL,
+    recipient TEXT NOT NULL,
+    text TEXT,
+    at INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    target TEXT,
+    person TEXT,
+    UNIQUE (line, key)
+) STRICT;
+CREATE INDEX inbound_target ON inbound (target, seq);
+
+CREATE TABLE audit (
+    seq INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    who TEXT NOT NULL,
+    what TEXT NOT NULL,
+    object TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE meta (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID
+"""
+
+
+MIGRATIONS = (m001_first,)
+"""Every change of the schema, oldest first; one that was ever released is never changed again."""
+
+migrations = Migrations("datasms")
+for _migration in MIGRATIONS:
+    migrations()(_migration)

@@ -1,0 +1,246 @@
+"""Every SQL statement, with named parameters, in the dialect that SQLite and PostgreSQL share."""
+
+from __future__ import annotations
+
+PROGRESS = (
+    "id, gen, state, plan, valid_until, step, tries, crashes, attempt, attempt_state, due_at, deadline, ready, code, "
+    "delivered_at, read_at"
+)
+MESSAGE = (
+    "id, submission, sender, recipient, person, priority, class, title, text, reference, created_at, send_at, "
+    "valid_until, per_line, resend_of, mac"
+)
+ATTEMPT = "n, step, line, state, started_at, sent_at, deadline, finished_at, outcome, reason, late"
+DEVICE = "id, person, channel, address, keys, name, platform, app, state, created_at, last_seen_at"
+
+# --- messages --------------------------------------------------------------------------------------------------------
+
+INSERT_MESSAGE = """
+INSERT INTO messages (id, submission, sender, recipient, person, priority, rank, class, title, text, reference,
+    per_line, resend_of, created_at, send_at, mac, gen, state, plan, valid_until, step, tries, crashes, attempt,
+    attempt_state, due_at, deadline, ready, code, delivered_at, read_at)
+VALUES (:id, :submission, :sender, :to, :person, :priority, :rank, :class_, :title, :text, :reference,
+    :per_line, :resend_of, :created_at, :send_at, :mac, :gen, :state, :plan, :valid_until, :step, :tries, :crashes,
+    :attempt, :attempt_state, :due_at, :deadline, :ready, :code, :delivered_at, :read_at)
+"""
+UPDATE_PROGRESS = """
+UPDATE messages SET gen = :gen, state = :state, valid_until = :valid_until, step = :step, tries = :tries,
+    crashes = :crashes, attempt = :attempt, attempt_state = :attempt_state, due_at = :due_at, deadline = :deadline,
+    ready = :ready, code = :code, delivered_at = :delivered_at, read_at = :read_at
+WHERE id = :id AND gen = :was
+"""
+UPDATE_SEND_AT = "UPDATE messages SET send_at = :send_at WHERE id = :id"
+SELECT_PROGRESS = f"SELECT {PROGRESS} FROM messages WHERE id = :id"
+SELECT_MESSAGE = f"SELECT {MESSAGE}, {PROGRESS} FROM messages WHERE id = :id"
+SELECT_DUE = f"""
+SELECT {PROGRESS} FROM messages WHERE due_at <= :now ORDER BY due_at LIMIT :limit
+"""
+SELECT_NEXT_DUE = "SELECT min(due_at) FROM messages WHERE due_at IS NOT NULL"
+SELECT_READY = f"""
+SELECT {MESSAGE}, {PROGRESS} FROM messages WHERE ready = :line ORDER BY rank, id LIMIT :limit
+"""
+SELECT_READY_LINES = "SELECT ready, count(*) FROM messages WHERE ready IS NOT NULL GROUP BY ready"
+SELECT_NEXT_READY_LINE = "SELECT min(ready) FROM messages WHERE ready > :after"
+SELECT_SENDING = f"SELECT {PROGRESS}, priority FROM messages WHERE state = 'sending'"
+COUNT_STATES = "SELECT state, count(*) FROM messages WHERE due_at IS NOT NULL GROUP BY state"
+SELECT_OVERDUE = "SELECT count(*) FROM messages WHERE due_at <= :before"
+SELECT_ORPHANS = """
+SELECT count(*) FROM messages WHERE due_at IS NULL AND state IN ('scheduled', 'queued', 'sending', 'waiting')
+"""
+SELECT_DEAD = f"""
+SELECT {MESSAGE}, {PROGRESS} FROM messages
+WHERE state IN ('failed', 'unknown') AND id < :after ORDER BY id DESC LIMIT :limit
+"""
+
+# --- attempts, parts, pushes, events ---------------------------------------------------------------------------------
+
+INSERT_ATTEMPT = """
+INSERT INTO attempts (message, n, step, line, state, started_at, deadline)
+VALUES (:message, :n, :step, :line, :state, :started_at, :deadline)
+"""
+UPDATE_ATTEMPT = """
+UPDATE attempts SET state = coalesce(:state, state), sent_at = coalesce(:sent_at, sent_at),
+    finished_at = coalesce(:finished_at, finished_at), outcome = coalesce(:outcome, outcome),
+    reason = coalesce(:reason, reason), late = max(late, :late)
+WHERE message = :message AND n = :n
+"""
+SELECT_ATTEMPTS = f"SELECT {ATTEMPT} FROM attempts WHERE message = :message ORDER BY n"
+SELECT_ATTEMPT = f"SELECT {ATTEMPT} FROM attempts WHERE message = :message AND n = :n"
+
+INSERT_PART = """
+INSERT INTO parts (line, provider_id, message, n, part, sent_at)
+VALUES (:line, :provider_id, :message, :n, :part, :sent_at)
+"""
+SELECT_PART = """
+SELECT p.message, p.n, p.part, p.state FROM parts p JOIN messages m ON m.id = p.message
+WHERE p.line = :line AND p.provider_id = :provider_id AND p.sent_at >= :since
+    AND (:to IS NULL OR m.recipient = :to)
+ORDER BY p.sent_at DESC LIMIT 1
+"""
+UPDATE_PART = "UPDATE parts SET state = :state WHERE message = :message AND n = :n AND part = :part"
+SELECT_PART_STATES = "SELECT state FROM parts WHERE message = :message AND n = :n"
+
+UPSERT_PUSH = """
+INSERT INTO pushes (message, device, n, channel, state) VALUES (:message, :device, :n, :channel, 'sending')
+ON CONFLICT (message, device) DO UPDATE SET n = :n, channel = :channel, state = 'sending', reason = NULL
+"""
+UPDATE_PUSH = """
+UPDATE pushes SET state = :state, reason = :reason, provider_id = :provider_id
+WHERE message = :message AND device = :device
+"""
+SELECT_PUSHES = "SELECT seq, n, device, channel, state, reason FROM pushes WHERE message = :message ORDER BY seq"
+SELECT_PUSH_ATTEMPT = "SELECT n FROM pushes WHERE message = :message AND device = :device"
+SELECT_INBOX = """
+SELECT p.seq, m.id, m.created_at, m.priority, m.title, m.text, m.valid_until, m.recipient, m.person, m.per_line, m.mac
+FROM pushes p JOIN messages m ON m.id = p.message
+WHERE p.device = :device AND p.seq > :after AND m.valid_until > :now
+    AND m.state NOT IN ('cancelled', 'expired')
+ORDER BY p.seq LIMIT :limit
+"""
+
+INSERT_UNMATCHED = """
+INSERT INTO receipts (line, provider_id, state, at, recipient, reason, stored_at)
+VALUES (:line, :provider_id, :state, :at, :to, :reason, :stored_at)
+"""
+TAKE_UNMATCHED = """
+DELETE FROM receipts WHERE line = :line AND provider_id = :provider_id AND (recipient IS NULL OR recipient = :to)
+RETURNING state, at, reason
+"""
+PURGE_UNMATCHED = "DELETE FROM receipts WHERE stored_at < :before"
+
+INSERT_EVENTS = "INSERT INTO events (message, gen, entries) VALUES (:message, :gen, :entries)"
+SELECT_EVENTS = "SELECT entries FROM events WHERE message = :message ORDER BY gen"
+
+SELECT_IDEMPOTENCY = "SELECT body_hash, answer FROM idempotency WHERE sender = :sender AND key = :key"
+INSERT_IDEMPOTENCY = """
+INSERT INTO idempotency (sender, key, body_hash, submission, answer, created_at)
+VALUES (:sender, :key, :body_hash, :submission, :answer, :created_at)
+"""
+PURGE_IDEMPOTENCY = "DELETE FROM idempotency WHERE created_at < :before"
+
+# --- directory -------------------------------------------------------------------------------------------------------
+
+UPSERT_PERSON = """
+INSERT INTO persons (id, name, email, language) VALUES (:id, :name, :email, :language)
+ON CONFLICT (id) DO UPDATE SET name = :name, email = :email, language = :language
+"""
+DELETE_PERSON = "DELETE FROM persons WHERE id = :id"
+SELECT_PERSON = "SELECT id, name, email, language FROM persons WHERE id = :id"
+SELECT_PERSONS = "SELECT id, name, email, language FROM persons WHERE id > :after ORDER BY id LIMIT :limit"
+SELECT_NUMBERS = "SELECT number FROM numbers WHERE person = :person ORDER BY position"
+SELECT_FIRST_NUMBER = "SELECT number FROM numbers WHERE person = :person ORDER BY position LIMIT 1"
+SELECT_OWNER = "SELECT person FROM numbers WHERE number = :number"
+DELETE_NUMBERS = "DELETE FROM numbers WHERE person = :person"
+INSERT_NUMBER = "INSERT INTO numbers (number, person, position) VALUES (:number, :person, :position)"
+SELECT_GROUPS_OF = """
+WITH RECURSIVE up (id) AS (
+    SELECT group_id FROM memberships WHERE person = :person
+    UNION SELECT g.parent FROM groups g JOIN up ON g.id = up.id WHERE g.parent IS NOT NULL
+) SELECT id FROM up
+"""
+SELECT_DIRECT_GROUPS = "SELECT group_id FROM memberships WHERE person = :person ORDER BY group_id"
+SELECT_MEMBERS_BELOW = """
+WITH RECURSIVE down (id) AS (
+    VALUES (:id) UNION SELECT g.id FROM groups g JOIN down ON g.parent = down.id
+) SELECT DISTINCT m.person FROM memberships m JOIN down ON m.group_id = down.id ORDER BY m.person
+"""
+UPSERT_GROUP = """
+INSERT INTO groups (id, name, parent) VALUES (:id, :name, :parent)
+ON CONFLICT (id) DO UPDATE SET name = :name, parent = :parent
+"""
+ENSURE_GROUP = "INSERT INTO groups (id, name) VALUES (:id, '') ON CONFLICT (id) DO NOTHING"
+SELECT_GROUP = "SELECT id, name, parent FROM groups WHERE id = :id"
+SELECT_GROUPS = "SELECT id, name, parent FROM groups WHERE id > :after ORDER BY id LIMIT :limit"
+SELECT_MEMBERS = "SELECT person FROM memberships WHERE group_id = :id ORDER BY person"
+DELETE_GROUP = "DELETE FROM groups WHERE id = :id"
+DELETE_MEMBERS = "DELETE FROM memberships WHERE group_id = :id"
+DELETE_MEMBERSHIPS = "DELETE FROM memberships WHERE person = :person"
+INSERT_MEMBER = "INSERT INTO memberships (group_id, person) VALUES (:group, :person)"
+
+# --- devices and registrations ---------------------------------------------------------------------------------------
+
+INSERT_DEVICE = """
+INSERT INTO devices (id, person, channel, address, keys, name, platform, app, state, created_at)
+VALUES (:id, :person, :channel, :address, :keys, :name, :platform, :app, 'active', :created_at)
+"""
+SELECT_ACTIVE_DEVICES = f"SELECT {DEVICE} FROM devices WHERE person = :person AND state = 'active'"
+SELECT_DEVICES = f"SELECT {DEVICE} FROM devices WHERE person = :person ORDER BY id"
+SELECT_DEVICE = f"SELECT {DEVICE} FROM devices WHERE id = :id"
+SELECT_DEVICE_BY_TOKEN = f"SELECT {DEVICE} FROM devices WHERE token_hash = :hash AND state <> 'revoked'"
+SELECT_HAS_DEVICE = "SELECT 1 FROM devices WHERE person = :person AND state = 'active' LIMIT 1"
+SET_TOKEN = "UPDATE devices SET token_hash = :hash WHERE id = :id"
+SEEN = "UPDATE devices SET last_seen_at = :now WHERE id = :id"
+REVOKE = "UPDATE devices SET state = 'revoked', token_hash = NULL WHERE id = :id AND state <> 'revoked'"
+RETIRE = "UPDATE devices SET state = 'retired' WHERE id = :id AND address = :address AND state = 'active'"
+RETIRE_OTHERS = """
+UPDATE devices SET state = 'retired'
+WHERE channel = :channel AND address = :address AND address <> '{}' AND id <> :id AND state = 'active' RETURNING id
+"""
+UPDATE_DEVICE = """
+UPDATE devices SET address = :address, keys = :keys, name = :name, state = 'active'
+WHERE id = :id AND state <> 'revoked'
+"""
+
+INSERT_REGISTRATION = """
+INSERT INTO registrations (id, secret_hash, selector, verifier, channel, address, keys, name, platform, app, remote,
+    state, created_at, expires_at)
+VALUES (:id, :secret_hash, :selector, :verifier, :channel, :address, :keys, :name, :platform, :app, :remote,
+    'pending', :created_at, :expires_at)
+"""
+SELECT_REGISTRATION = """
+SELECT id, state, device, expires_at FROM registrations WHERE id = :id AND secret_hash = :secret_hash
+"""
+SELECT_PENDING = """
+SELECT id, verifier, tries, channel, address, keys, name, platform, app FROM registrations
+WHERE selector = :selector AND state = 'pending' AND expires_at > :now ORDER BY id
+"""
+COMPLETE_REGISTRATION = """
+UPDATE registrations SET state = 'active', device = :device, verifier = ''
+WHERE id = :id AND state = 'pending' AND expires_at > :now
+"""
+TOKEN_SHOWN = "UPDATE registrations SET state = 'done', secret_hash = '' WHERE id = :id AND state = 'active'"
+COUNT_TRY = "UPDATE registrations SET tries = tries + 1 WHERE id = :id"
+REFUSE_REGISTRATION = "UPDATE registrations SET state = 'refused', verifier = '' WHERE id = :id"
+EXPIRE_REGISTRATIONS = """
+UPDATE registrations SET state = 'expired', verifier = '' WHERE state = 'pending' AND expires_at <= :now
+"""
+INSERT_WRONG_TRY = "INSERT INTO wrong_tries (at, sender_hash) VALUES (:at, :sender_hash)"
+COUNT_WRONG_TRIES = "SELECT count(*), coalesce(sum(sender_hash = :sender_hash), 0) FROM wrong_tries WHERE at > :since"
+PURGE_WRONG_TRIES = "DELETE FROM wrong_tries WHERE at < :before"
+
+# --- keys, lines, inbound, audit, meta -------------------------------------------------------------------------------
+
+SELECT_KEYS = """
+SELECT id, name, rights, top_priority, lines, rate, created_at, expires_at, hash FROM keys ORDER BY id
+"""
+INSERT_KEY = """
+INSERT INTO keys (id, name, hash, rights, top_priority, lines, rate, created_at, expires_at)
+VALUES (:id, :name, :hash, :rights, :top_priority, :lines, :rate, :created_at, :expires_at)
+"""
+DELETE_KEY = "DELETE FROM keys WHERE id = :id"
+
+SELECT_LINES = "SELECT name, paused, day, sent, resumed FROM lines"
+SET_PAUSED = """
+INSERT INTO lines (name, paused) VALUES (:name, :paused) ON CONFLICT (name) DO UPDATE SET paused = :paused
+"""
+COUNT_SENT = """
+INSERT INTO lines (name, day, sent) VALUES (:name, :day, :sent)
+ON CONFLICT (name) DO UPDATE SET sent = CASE WHEN day = :day THEN sent + :sent ELSE :sent END,
+    resumed = CASE WHEN day = :day THEN resumed ELSE 0 END, day = :day
+"""
+RESUME_LIMIT = "UPDATE lines SET resumed = 1 WHERE name = :name"
+
+INSERT_INBOUND = """
+INSERT INTO inbound (line, sender, recipient, text, at, key, target, person)
+VALUES (:line, :sender, :recipient, :text, :at, :key, :target, :person) ON CONFLICT (line, key) DO NOTHING
+"""
+SELECT_INBOUND = """
+SELECT seq, line, sender, recipient, text, at, person FROM inbound
+WHERE target = :target AND seq > :after ORDER BY seq LIMIT :limit
+"""
+
+INSERT_AUDIT = "INSERT INTO audit (at, who, what, object) VALUES (:at, :who, :what, :object)"
+SELECT_META = "SELECT value FROM meta WHERE name = :name"
+SET_META = """
+INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = :value
+"""

@@ -1,0 +1,117 @@
+"""The store as the rest of the daemon holds it: write a unit, read a unit, stop."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
+
+from datasms_daemon.store import opening
+from datasms_daemon.store.writer import Db, InlineWriter, ThreadWriter, Unit, Writer
+
+__all__ = ["Db", "InlineStore", "Store", "ThreadStore", "Unit"]
+
+T = TypeVar("T")
+READERS = 2
+
+
+class Failed(Protocol):
+    """Called once when the store can no longer be relied on."""
+
+    def __call__(self, failure: Failure, /) -> None: ...
+
+
+class Store(Protocol):
+    """Units of :mod:`datasms_daemon.store.writer` go in, answers come out."""
+
+    def write(self, unit: Unit[T]) -> Deferred[T]:
+        """The unit's answer once it is on disk."""
+        ...
+
+    def read(self, unit: Unit[T]) -> Deferred[T]:
+        """The answer of a unit that only reads; sees all that was answered before."""
+        ...
+
+    def stop(self) -> Deferred[None]:
+        """Fires when all is on disk and the file is free for others."""
+        ...
+
+
+class ThreadStore:
+    """The daemon's store: one writer thread, a few readers."""
+
+    def __init__(self, path: Path, reactor: IReactorFromThreads, failed: Failed) -> None:
+        """Opens, upgrades and checks ``path``; StoreError when it cannot be used."""
+        self._lock = opening.Lock(path)
+        try:
+            opening.prepare(path)
+        except BaseException:
+            self._lock.release()
+            raise
+        self._path = path
+        self._reactor = reactor
+        self._local = threading.local()
+        self._pool = ThreadPool(1, READERS, "datasms-readers")
+        self._pool.start()
+        self._writer: Writer = ThreadWriter(lambda: opening.writer_connection(path), reactor, failed)
+
+    def write(self, unit: Unit[T]) -> Deferred[T]:
+        """See :class:`Store`."""
+        return self._writer.write(unit)
+
+    def read(self, unit: Unit[T]) -> Deferred[T]:
+        """See :class:`Store`."""
+        answer: Deferred[T] = deferToThreadPool(self._reactor, self._pool, lambda: unit(self._reader()))
+        return answer
+
+    def stop(self) -> Deferred[None]:
+        """See :class:`Store`."""
+        self._pool.stop()
+        return self._writer.stop().addBoth(self._release)
+
+    def _reader(self) -> Db:
+        found: Db | None = getattr(self._local, "reader", None)
+        if found is None:
+            found = self._local.reader = opening.reader_connection(self._path)
+        return found
+
+    def _release(self, answer: Failure | None) -> Failure | None:
+        self._lock.release()
+        return answer
+
+
+class InlineStore:
+    """The same store without threads: for tests on virtual time and for commands while no daemon runs."""
+
+    def __init__(self, path: Path, failed: Failed) -> None:
+        """As :class:`ThreadStore`."""
+        self._lock = opening.Lock(path)
+        try:
+            opening.prepare(path)
+            self._db = opening.writer_connection(path)
+        except BaseException:
+            self._lock.release()
+            raise
+        self._writer: Writer = InlineWriter(self._db, failed)
+
+    def write(self, unit: Unit[T]) -> Deferred[T]:
+        """See :class:`Store`."""
+        return self._writer.write(unit)
+
+    def read(self, unit: Unit[T]) -> Deferred[T]:
+        """See :class:`Store`."""
+        answer: Deferred[T] = Deferred()
+        answer.callback(unit(self._db))
+        return answer
+
+    def stop(self) -> Deferred[None]:
+        """See :class:`Store`."""
+        stopped = self._writer.stop()
+        self._lock.release()
+        return stopped

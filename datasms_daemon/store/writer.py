@@ -1,0 +1,199 @@
+"""One writing connection and group commit: whatever waits is committed together, with one wait for the disk.
+
+A *unit* is a function of the connection. Units run one after the other in one transaction; if one of them raises, the
+transaction is taken back and each is run again in a transaction of its own, so that none suffers for another. A unit
+must therefore have no effect but on the connection. What a unit answers is given out only after the commit.
+"""
+
+from __future__ import annotations
+
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from datasms_daemon.errors import DiskFull, StoreFailed
+
+T = TypeVar("T")
+Db = sqlite3.Connection
+Unit = Callable[[Db], T]
+MOST_UNITS = 256
+
+
+class Writer(Protocol):
+    """Commits units; the one in a thread and the one for tests do the same work."""
+
+    def write(self, unit: Unit[T]) -> Deferred[T]:
+        """Fires with the unit's answer once it is on disk; fails with what the unit raised, DiskFull, StoreFailed."""
+        ...
+
+    def stop(self) -> Deferred[None]:
+        """Fires when all that was asked for is committed, the log is checkpointed and the connection closed."""
+        ...
+
+
+def commit(db: Db, units: list[Unit[Any]]) -> list[Any]:
+    """Runs all units and commits; the answers in order, a Failure for each unit that failed.
+
+    StoreFailed is raised when the disk did: nothing that was answered from then on could be relied on (I27).
+    """
+    try:
+        return _together(db, units)
+    except _UnitRaisedError as raised:
+        _roll_back(db)
+        if len(units) == 1:
+            return [raised.failure]
+        return [answer for unit in units for answer in commit(db, [unit])]
+    except sqlite3.Error as error:
+        _roll_back(db)
+        if _is_full(error):
+            return [Failure(DiskFull("no room for the database"))] * len(units)
+        raise StoreFailed(f"{type(error).__name__}: {error}") from error
+
+
+def _together(db: Db, units: list[Unit[Any]]) -> list[Any]:
+    answers = []
+    db.execute("BEGIN IMMEDIATE")
+    for unit in units:
+        try:
+            answers.append(unit(db))
+        except sqlite3.OperationalError:
+            raise
+        except Exception as error:
+            raise _UnitRaisedError(Failure(error)) from error
+    db.execute("COMMIT")
+    return answers
+
+
+class _UnitRaisedError(Exception):
+    def __init__(self, failure: Failure) -> None:
+        super().__init__()
+        self.failure = failure
+
+
+def _roll_back(db: Db) -> None:
+    if db.in_transaction:
+        try:
+            db.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise StoreFailed(f"cannot roll back: {error}") from error
+
+
+def _is_full(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+
+
+class ThreadWriter:
+    """Group commit in a thread of its own; the reactor never waits for the disk."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        connect: Callable[[], Db],
+        reactor: IReactorFromThreads,
+        failed: Callable[[Failure], None],
+    ) -> None:
+        """``failed`` is called once, in the reactor, when the store can no longer be relied on."""
+        self._reactor = reactor
+        self._failed = failed
+        self._waiting: queue.SimpleQueue[tuple[Unit[Any], Deferred[Any]] | None] = queue.SimpleQueue()
+        self._broken: Failure | None = None
+        self._stopped: Deferred[None] = Deferred()
+        self._thread = threading.Thread(target=self._work, args=(connect,), name="datasms-writer", daemon=True)
+        self._thread.start()
+
+    def write(self, unit: Unit[T]) -> Deferred[T]:
+        """See :class:`Writer`."""
+        answer: Deferred[T] = Deferred()
+        if self._broken is not None:
+            answer.errback(self._broken)
+        else:
+            self._waiting.put((unit, answer))
+        return answer
+
+    def stop(self) -> Deferred[None]:
+        """See :class:`Writer`."""
+        self._waiting.put(None)
+        return self._stopped
+
+    def _work(self, connect: Callable[[], Db]) -> None:
+        db = connect()
+        going_on = True
+        while going_on:
+            batch, going_on = self._gather()
+            if batch:
+                self._commit(db, batch)
+        _close(db)
+        self._reactor.callFromThread(self._stopped.callback, None)
+
+    def _gather(self) -> tuple[list[tuple[Unit[Any], Deferred[Any]]], bool]:
+        """What waits now, at least one; False once the writer is asked to stop."""
+        batch: list[tuple[Unit[Any], Deferred[Any]]] = []
+        item = self._waiting.get()
+        while item is not None:
+            batch.append(item)
+            if len(batch) >= MOST_UNITS or self._waiting.empty():
+                return batch, True
+            item = self._waiting.get()
+        return batch, False
+
+    def _commit(self, db: Db, batch: list[tuple[Unit[Any], Deferred[Any]]]) -> None:
+        if self._broken is not None:
+            self._reactor.callFromThread(_answer, batch, [self._broken] * len(batch))
+            return
+        try:
+            answers = commit(db, [unit for unit, _ in batch])
+        except StoreFailed:
+            failure = Failure()
+            self._broken = failure
+            answers = [failure] * len(batch)
+            self._reactor.callFromThread(self._failed, failure)
+        self._reactor.callFromThread(_answer, batch, answers)
+
+
+class InlineWriter:
+    """The same commits, at once and in the caller's thread: for tests on virtual time and for commands."""
+
+    def __init__(self, db: Db, failed: Callable[[Failure], None]) -> None:
+        self._db = db
+        self._failed = failed
+
+    def write(self, unit: Unit[T]) -> Deferred[T]:
+        """See :class:`Writer`; has fired already."""
+        answer: Deferred[T] = Deferred()
+        try:
+            answers = commit(self._db, [unit])
+        except StoreFailed:
+            failure = Failure()
+            self._failed(failure)
+            answers = [failure]
+        _answer([(unit, answer)], answers)
+        return answer
+
+    def stop(self) -> Deferred[None]:
+        """See :class:`Writer`."""
+        stopped: Deferred[None] = Deferred()
+        _close(self._db)
+        stopped.callback(None)
+        return stopped
+
+
+def _answer(batch: list[tuple[Unit[Any], Deferred[Any]]], answers: list[Any]) -> None:
+    for (_, deferred), answer in zip(batch, answers, strict=True):
+        if not deferred.called:
+            deferred.callback(answer)
+
+
+def _close(db: Db) -> None:
+    try:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.Error:
+        Logger().warn("the log could not be checkpointed at the end; the next start will do it")
+    db.close()
