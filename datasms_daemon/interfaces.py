@@ -119,3 +119,12 @@ class IBackend(Interface):
 
     def unregister(device: DeviceId) -> Awaitable[None]:
         """Revokes the device and its token."""
+
+
+class IApplication(Interface):
+    """What inbound rules can hand a text to."""
+
+    name: str = Attribute("As in a rule's ``app:NAME``.")
+
+    def received(inbound: InboundText) -> Awaitable[None]:
+        """Returns once what the text led to is committed. A repeat of the same delivery changes nothing."""

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 from twisted.internet import reactor as _reactor
 from twisted.internet.interfaces import IReactorCore, IReactorTime
-from twisted.logger import LogLevel, globalLogPublisher
+from twisted.logger import ILogObserver, LogLevel, globalLogPublisher
+from zope.interface import implementer
 
 # As the daemon does before anything is scheduled: a step of the wall clock must not move a timer.
-_reactor.seconds = time.monotonic  # type: ignore[attr-defined]
+setattr(_reactor, "seconds", time.monotonic)  # noqa: B010
 
 settings.register_profile("quick", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("deep", deadline=None, max_examples=2000, suppress_health_check=[HealthCheck.too_slow])
@@ -25,7 +26,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 @pytest.fixture
 def reactor() -> IReactorCore:
     """The running reactor, for tests on real sockets."""
-    return _reactor  # type: ignore[return-value]
+    return _reactor
 
 
 @pytest.fixture(autouse=True)
@@ -34,10 +35,11 @@ def hygiene(request: pytest.FixtureRequest) -> Iterator[None]:
 
     A test that provokes a logged failure takes the fixture ``logged_failures`` and empties it.
     """
-    timers: IReactorTime = _reactor  # type: ignore[assignment]
+    timers: IReactorTime = _reactor
     before = {id(call) for call in timers.getDelayedCalls()}
     failures: list[dict[str, Any]] = []
 
+    @implementer(ILogObserver)
     def observe(event: dict[str, Any]) -> None:
         if event.get("log_level") in (LogLevel.critical, LogLevel.error) or event.get("log_failure") is not None:
             failures.append(event)

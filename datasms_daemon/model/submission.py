@@ -35,6 +35,7 @@ class Draft(Record, frozen=True):
     reference: str | None = None
     per_line: dict[str, LineText] = {}
     lines: tuple[str, ...] | None = None
+    resend_of: MessageId | None = None
 
 
 class Idempotency(Record, frozen=True):

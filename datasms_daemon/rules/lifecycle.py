@@ -173,6 +173,12 @@ def skip(progress: Progress, now: int, reason: str) -> Decision:
     return _next(progress, now, "line_gone", _event(now, "skipped", line=_step(progress).line, reason=reason), None)
 
 
+def tampered(progress: Progress, now: int) -> Decision:
+    """Recipient or text are not those that were accepted: nothing of it may leave (I39)."""
+    ended = finished(replace(progress, gen=progress.gen + 1), MessageState.FAILED, "tampered")
+    return Decision(ended, (_event(now, "tampered"),), _closing(progress, now, AttemptState.CANCELLED))
+
+
 def cancel(progress: Progress, now: int, by: str) -> Decision | None:
     """Nothing more is sent; None when the message is final already."""
     if progress.state.is_final:

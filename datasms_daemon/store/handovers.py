@@ -16,6 +16,7 @@ from datasms_daemon.model import (
     LineReceipt,
     LineText,
     MessageId,
+    PersonId,
     PushResult,
     ReceiptState,
 )
@@ -49,7 +50,7 @@ class InboxRow(msgspec.Struct, frozen=True):
     text: str
     valid_until: int
     to: str | None
-    person: str | None
+    person: PersonId | None
     per_line: dict[str, LineText]
     mac: bytes
 
@@ -168,6 +169,7 @@ def _count_part(db: Db, row: tuple[Any, ...], receipt: LineReceipt) -> Matched |
     return Matched(message, attempt, whole, receipt.at, receipt.reason)
 
 
-def _inbox_row(row: tuple[Any, ...]) -> InboxRow:
+def _inbox_row(row: Any) -> InboxRow:
     texts = msgspec.json.decode(row[9] or "{}", type=dict[str, LineText])
-    return InboxRow(*row[:9], per_line=texts, mac=row[10])
+    fields = (*row[:9], texts, row[10])
+    return InboxRow(*fields)

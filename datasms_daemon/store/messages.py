@@ -297,10 +297,11 @@ def _progress(row: tuple[Any, ...]) -> Progress:
     )  # fmt: skip
 
 
-def _sealed(row: tuple[Any, ...]) -> Sealed:
+def _sealed(row: Any) -> Sealed:
     per_line, resend_of, mac = row[_MESSAGE_WIDTH - 3 : _MESSAGE_WIDTH]
     texts = {} if per_line is None else _decode_per_line(per_line)
-    return Sealed(Message(*row[: _MESSAGE_WIDTH - 3], per_line=texts, resend_of=resend_of), mac)
+    fields = (*row[: _MESSAGE_WIDTH - 3], texts, resend_of)
+    return Sealed(Message(*fields), mac)
 
 
 def _attempt(row: tuple[Any, ...]) -> Attempt:

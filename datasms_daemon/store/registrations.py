@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from datasms_daemon.model import Device, DeviceId, NewRegistration
+from datasms_daemon.model import DeviceId, NewRegistration
 from datasms_daemon.store import statements as sql
 from datasms_daemon.store.writer import Db
 
@@ -79,9 +79,9 @@ def pending(db: Db, selector: str, now: int) -> list[Pending]:
     ]  # fmt: skip
 
 
-def complete(db: Db, id_: str, device: Device, now: int) -> bool:
+def complete(db: Db, id_: str, device: DeviceId, now: int) -> bool:
     """Binds the registration to its device; False when it was completed or expired meanwhile."""
-    return db.execute(sql.COMPLETE_REGISTRATION, {"id": id_, "device": device.id, "now": now}).rowcount > 0
+    return db.execute(sql.COMPLETE_REGISTRATION, {"id": id_, "device": device, "now": now}).rowcount > 0
 
 
 def count_try(db: Db, id_: str, most: int) -> None:

@@ -54,6 +54,8 @@ CREATE TABLE messages (
 CREATE INDEX messages_due ON messages (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX messages_ready ON messages (ready, rank, id) WHERE ready IS NOT NULL;
 CREATE INDEX messages_sending ON messages (id) WHERE state = 'sending';
+CREATE INDEX messages_orphans ON messages (id)
+    WHERE due_at IS NULL AND state IN ('scheduled', 'queued', 'sending', 'waiting');
 CREATE INDEX messages_sender ON messages (sender, id);
 CREATE INDEX messages_recipient ON messages (recipient, id);
 CREATE INDEX messages_reference ON messages (reference, id) WHERE reference IS NOT NULL;

@@ -1,0 +1,129 @@
+"""The application behind ``DATASMS <registration number>``: a text message proves whose phone it is.
+
+The text never reaches the archive, the event does. A wrong number, an expired and a used one look the same from outside
+and take the same time; tries are counted for the number, for the sender and over all, and fail closed.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from datasms_daemon.crypto import tokens
+from datasms_daemon.interfaces import IApplication
+from datasms_daemon.model import Device, DeviceId, DeviceState, InboundText, Person, PersonId
+from datasms_daemon.rules import registration as rules
+from datasms_daemon.rules.registration import RegistrationNumber
+from datasms_daemon.store import directory, operations, registrations
+from datasms_daemon.store.registrations import Pending
+from datasms_daemon.store.store import Db, Store
+
+
+class Completed(msgspec.Struct, frozen=True):
+    """A registration that was proved, its new device, and the devices that lost their address to it (I40)."""
+
+    registration: str
+    device: DeviceId
+    retired: tuple[DeviceId, ...]
+
+
+@implementer(IApplication)
+class RegistrationApp:
+    """Completes registrations. ``in_thread`` runs the slow hash; ``completed`` tells those who wait for it."""
+
+    name = "registration"
+    _log = Logger()
+
+    def __init__(
+        self,
+        store: Store,
+        now_ms: Callable[[], int],
+        new_id: Callable[[], str],
+        pepper: bytes,
+        in_thread: Callable[[Callable[[], bool]], Awaitable[bool]],
+        pause: Callable[[int], Awaitable[None]],
+        completed: Callable[[Completed], None],
+    ) -> None:
+        self._store = store
+        self._now_ms = now_ms
+        self._new_id = new_id
+        self._pepper = pepper
+        self._in_thread = in_thread
+        self._pause = pause
+        self._completed = completed
+
+    async def received(self, inbound: InboundText) -> None:
+        """Handles one text; returns once what it led to is committed."""
+        number = rules.parse(inbound.text)
+        sender_hash = hmac.digest(self._pepper, inbound.from_.encode(), "sha256").hex()
+        found = await self._verified(number, sender_hash)
+        now = self._now_ms()
+        completed = await self._store.write(lambda db: self._conclude(db, found, inbound, sender_hash, now))
+        if completed is not None:
+            self._log.info("registration {id} completed", id=completed.registration)
+            self._completed(completed)
+
+    def _conclude(
+        self, db: Db, found: Pending | None, inbound: InboundText, sender_hash: str, now: int
+    ) -> Completed | None:
+        """The unit: the event without the text, and what it leads to, once however often it is delivered."""
+        event = msgspec.structs.replace(inbound, text="")
+        if not operations.add_inbound(db, event, "app:registration", directory.owner(db, inbound.from_)):
+            return None
+        completed = None if found is None else self._complete(db, found, inbound, now)
+        if completed is None:
+            registrations.wrong_try(db, sender_hash, now)
+        return completed
+
+    async def _verified(self, number: RegistrationNumber | None, sender_hash: str) -> Pending | None:
+        now = self._now_ms()
+        selector = "" if number is None else number.selector
+        candidates, by_sender, over_all = await self._store.read(
+            lambda db: (registrations.pending(db, selector, now), *registrations.wrong_tries(db, sender_hash, now))
+        )
+        candidate = candidates[0] if candidates else None
+        verdict = rules.allowed(0 if candidate is None else candidate.tries, by_sender, over_all)
+        if verdict.alarm:
+            self._log.warn("many wrong registration numbers in the last hour: {count}", count=over_all)
+        if verdict.delay_ms:
+            await self._pause(verdict.delay_ms)
+        if not verdict.allowed or number is None:
+            return None
+        for one in candidates:
+            if await self._matches(number, one.verifier):
+                return one
+        if candidate is None:
+            # As slow as a comparison, so that nobody learns by the clock which numbers exist.
+            await self._matches(number, _NOBODY)
+        else:
+            await self._store.write(lambda db: registrations.count_try(db, candidate.id, rules.TRIES_PER_NUMBER))
+        return None
+
+    async def _matches(self, number: RegistrationNumber, verifier: str) -> bool:
+        return await self._in_thread(lambda: tokens.verify_number(number.secret, self._pepper, verifier))
+
+    def _complete(self, db: Db, found: Pending, inbound: InboundText, now: int) -> Completed | None:
+        """The person of that phone, a device for him, the registration done; None when it came too late."""
+        device = DeviceId(self._new_id())
+        if not registrations.complete(db, found.id, device, now):
+            return None
+        person = directory.owner(db, inbound.from_)
+        if person is None:
+            person = PersonId(self._new_id())
+            directory.put_persons(db, [Person(person, numbers=(inbound.from_,))])
+        retired = directory.add_device(
+            db,
+            Device(
+                device, person, found.channel, dict(found.address), dict(found.keys), found.name, found.platform,
+                found.app, DeviceState.ACTIVE, now,
+            ),
+        )  # fmt: skip
+        operations.audit(db, now, "registration", "device registered", device)
+        return Completed(found.id, device, tuple(retired))
+
+
+_NOBODY = f"scrypt${'0' * 32}${'0' * 64}"

@@ -1,0 +1,161 @@
+"""The parts of one daemon, wired together. When they start and stop is :mod:`datasms_daemon.service`'s business."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from random import Random
+from typing import TypeVar
+
+from twisted.internet.interfaces import IReactorCore, IReactorThreads, IReactorUNIX
+from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThreadPool
+
+from datasms_daemon.apps.registration import Completed, RegistrationApp
+from datasms_daemon.channels._connect import Reactor as ChannelReactor
+from datasms_daemon.channels.direct import Direct, Presence
+from datasms_daemon.channels.fcm import Fcm
+from datasms_daemon.config.records import Config, DatasmsLine, DirectChannel, FcmChannel, LineOptions, SmppLine
+from datasms_daemon.crypto.certificates import write_private
+from datasms_daemon.delivery.backend import Backend
+from datasms_daemon.delivery.changes import Changes
+from datasms_daemon.delivery.core import Core
+from datasms_daemon.delivery.deadlines import Deadlines
+from datasms_daemon.delivery.directory import Directory
+from datasms_daemon.delivery.dispatch import Dispatch, Way
+from datasms_daemon.delivery.handover import LineFacts
+from datasms_daemon.delivery.host import LineHost
+from datasms_daemon.delivery.inbound import InboundTexts
+from datasms_daemon.delivery.keys import Keys
+from datasms_daemon.delivery.receipts import Receipts
+from datasms_daemon.interfaces import IChannel, ILine
+from datasms_daemon.lines.datasms import DatasmsDriver
+from datasms_daemon.lines.smpp import smpp_line
+from datasms_daemon.model import DeviceId, LineName, Progress
+from datasms_daemon.ops.clock import Clock
+from datasms_daemon.ops.disk import DiskRoom
+from datasms_daemon.ops.ids import IdSource
+from datasms_daemon.ops.metrics import Metrics
+from datasms_daemon.rules.inbound import InboundRouter
+from datasms_daemon.store.operations import LineRow
+from datasms_daemon.store.store import Store
+
+T = TypeVar("T")
+RandomBytes = Callable[[int], bytes]
+SECRET_BYTES = 32
+
+
+class Reactor(ChannelReactor, IReactorCore, IReactorThreads, IReactorUNIX):
+    """What the parts need of a reactor."""
+
+
+class Parts:
+    """One daemon. The store is open; nothing runs yet."""
+
+    def __init__(self, config: Config, store: Store, reactor: Reactor, clock: Clock, random: RandomBytes) -> None:
+        state_dir = config.daemon.state_dir
+        assert state_dir is not None, "the loader fills it in"
+        now = clock.now_ms
+        self.config = config
+        self.store = store
+        self.clock = clock
+        self.metrics = Metrics()
+        self.changes = Changes()
+        self.presence = Presence()
+        self._reactor = reactor
+        # For jitter and reference numbers only; what must not be guessed is made of ``random`` itself.
+        self._random = Random(int.from_bytes(random(16), "big"))  # noqa: S311
+        new_id = IdSource(now, random)
+        mac_key = _secret(state_dir / "mac.key", random)
+        pepper = _secret(state_dir / "pepper.key", random)
+        self.keys = Keys(store, now, new_id, random)
+        self.receipts = Receipts(store, now, self.changes, self.metrics)
+        self.deadlines = Deadlines(store, reactor, now, self.changes)
+        self.dispatch = Dispatch(
+            store,
+            reactor,
+            now,
+            self._random.random,
+            mac_key,
+            self._is_urgent,
+            self.changes,
+            self.metrics,
+            self._retired,
+        )
+        self.changes.connect(self.dispatch.wake, self.deadlines.pull, self._finished)
+        self.backend = Backend(
+            lambda: self.config, store, now, new_id, random, pepper, mac_key, self.receipts, self.presence.watch,
+            self.presence.revoke, self._in_thread,
+        )  # fmt: skip
+        registration = RegistrationApp(store, now, new_id, pepper, self._in_thread, self._pause, self._registered)
+        self.texts = InboundTexts(store, InboundRouter(config), {registration.name: registration}, self.metrics)
+        self.host = LineHost(self.dispatch, self.receipts, self.texts, self.metrics)
+        room = DiskRoom(state_dir, config.store.min_free, now)
+        self.core = Core(
+            config, store, now, new_id, mac_key, self.keys, Directory(store, now, self._revoked), self.dispatch,
+            self.changes, self.metrics, room.has_room,
+        )  # fmt: skip
+
+    def line(self, options: LineOptions, config: Config) -> ILine:
+        """The driver of a configured line. ConfigError: its options cannot be used."""
+        if isinstance(options, SmppLine):
+            return smpp_line(options, self._reactor, self.clock, self._random)
+        return DatasmsDriver(options, self._channels(config), self.presence.notify, self.clock.now_ms)
+
+    def way(self, line: ILine, options: LineOptions, kept: LineRow) -> Way:
+        """A line as dispatch keeps it."""
+        to_devices = isinstance(options, DatasmsLine)
+        return Way(line, LineFacts(options.name, options.driver, to_devices, line.lease_ms), options.day_limit, kept)
+
+    def configure(self, config: Config) -> None:
+        """From now on this configuration holds; its lines are the caller's business."""
+        self.config = config
+        self.texts.router = InboundRouter(config)
+        self.core.configure(config)
+
+    def _channels(self, config: Config) -> dict[str, IChannel]:
+        made: dict[str, IChannel] = {}
+        for options in config.channel:
+            if not options.enabled:
+                continue
+            if isinstance(options, FcmChannel):
+                made[options.name] = Fcm(options, self._reactor, self.clock.now_ms)
+            elif isinstance(options, DirectChannel):
+                made[options.name] = Direct(options, self.presence)
+        return made
+
+    def _is_urgent(self, priority: str) -> bool:
+        known = self.config.priority.get(priority)
+        return known is not None and known.urgent
+
+    def _in_thread(self, work: Callable[[], T]) -> Awaitable[T]:
+        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work)
+
+    def _pause(self, ms: int) -> Awaitable[None]:
+        return deferLater(self._reactor, ms / 1000, lambda: None)
+
+    def _finished(self, progress: Progress) -> None:
+        self.metrics.finished.labels(progress.state.value, progress.code or "").inc()
+
+    def _retired(self, device: DeviceId) -> None:
+        self.backend.forget(device)
+
+    def _revoked(self, device: DeviceId) -> None:
+        self.backend.forget(device)
+        self.presence.revoke(device)
+
+    def _registered(self, completed: Completed) -> None:
+        self.backend.forget(*completed.retired)
+        self.backend.registered(completed.registration)
+
+
+def _secret(path: Path, random: RandomBytes) -> bytes:
+    """A key of the daemon's own, made at the first start; kept outside the database."""
+    if not path.exists():
+        write_private(path, random(SECRET_BYTES))
+    return path.read_bytes()
+
+
+def lines_of(config: Config) -> dict[LineName, LineOptions]:
+    """The lines that are to run."""
+    return {options.name: options for options in config.line if options.enabled}

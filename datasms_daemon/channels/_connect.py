@@ -1,0 +1,187 @@
+"""How the safe client connects: to allowed hosts and addresses, over verified TLS, within limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.interfaces import (
+    IConnector,
+    IDelayedCall,
+    IHostnameResolver,
+    IProtocol,
+    IProtocolFactory,
+    IReactorPluggableNameResolver,
+    IReactorTCP,
+    IReactorTime,
+    IStreamClientEndpoint,
+    ITCPTransport,
+    ITransport,
+)
+from twisted.internet.protocol import ClientFactory, connectionDone
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.python.failure import Failure
+from twisted.web.client import URI
+from twisted.web.iweb import IAgentEndpointFactory
+from zope.interface import implementer
+
+from datasms_daemon.channels._addresses import host_and_port, is_allowed
+from datasms_daemon.crypto.tls import VerifiedEndpoint, VerifiedPeer, authorities
+from datasms_daemon.errors import DatasmsError
+
+CONNECT_TIMEOUT_S = 5.0  # TCP and TLS together
+BODY_LIMIT = 64 << 10
+# Head, body and framing of one answer: twisted.web bounds each header line, not their number.
+ANSWER_LIMIT = BODY_LIMIT + (64 << 10)
+
+
+class Reactor(IReactorTCP, IReactorTime, IReactorPluggableNameResolver):
+    """What the client needs of a reactor."""
+
+
+class Exchange(Protocol):
+    """A request body that wants to know which connection carries it."""
+
+    def written_to(self, connection: Connection) -> None:
+        """The request is being written to ``connection``."""
+
+
+class AddressRefused(DatasmsError):
+    """The host, or an address it resolved to, is none that we may connect to."""
+
+
+class Connection(ProtocolWrapper):
+    """Between HTTP and TLS: tells an exchange that it is on this connection and bounds what one answer may take."""
+
+    def __init__(self, factory: _ConnectionFactory, protocol: IProtocol) -> None:
+        super().__init__(factory, protocol)
+        self._open = factory.open
+        self._received = 0
+
+    def makeConnection(self, transport: ITransport) -> None:
+        self._open.add(self)
+        ProtocolWrapper.makeConnection(self, transport)
+
+    def registerProducer(self, producer: Exchange, streaming: bool) -> None:
+        # twisted.web registers the body right after it wrote the head.
+        self._received = 0
+        producer.written_to(self)
+
+    def unregisterProducer(self) -> None:
+        """Nothing was registered: the body is written in one go."""
+
+    def dataReceived(self, data: bytes) -> None:
+        self._received += len(data)
+        if self._received > ANSWER_LIMIT:
+            self.abort()
+        else:
+            ProtocolWrapper.dataReceived(self, data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._open.discard(self)
+        ProtocolWrapper.connectionLost(self, reason)
+
+    def abort(self) -> None:
+        """Close without waiting for the peer."""
+        cast(ITCPTransport, self.transport).abortConnection()
+
+
+class _ConnectionFactory(WrappingFactory[Connection]):
+    protocol = Connection
+    noisy = False
+
+    def __init__(self, factory: IProtocolFactory, opened: set[Connection]) -> None:
+        super().__init__(factory)  # type: ignore[no-untyped-call]
+        self.open = opened
+
+
+@implementer(IStreamClientEndpoint)
+class _Endpoint:
+    """Connects an HTTP protocol through a Connection."""
+
+    def __init__(self, verified: VerifiedEndpoint, opened: set[Connection]) -> None:
+        self._verified = verified
+        self._open = opened
+
+    def connect(self, protocol_factory: IProtocolFactory) -> Deferred[IProtocol]:
+        return Deferred.fromCoroutine(self._connect(protocol_factory))
+
+    async def _connect(self, protocol_factory: IProtocolFactory) -> IProtocol:
+        connection = await self._verified.connect(_ConnectionFactory(protocol_factory, self._open))
+        assert isinstance(connection, Connection)
+        return connection.wrappedProtocol
+
+
+@implementer(IAgentEndpointFactory)
+class Endpoints:
+    """One endpoint and one TLS context a host: making them anew costs as much as the rest of a request.
+
+    ``hosts`` are ``name`` (port 443) or ``name:port``; ``open`` holds the connections there are.
+    Raises ConfigError when ``ca_file`` cannot be used.
+    """
+
+    def __init__(self, reactor: Reactor, *, hosts: frozenset[str], allow_private: bool, ca_file: Path | None) -> None:
+        self._reactor = _GuardedReactor(reactor, allow_private)
+        self._clock = reactor
+        self._hosts = hosts
+        self._trusted = authorities(ca_file)
+        self._endpoints: dict[tuple[bytes, int], _Endpoint] = {}
+        self.open: set[Connection] = set()
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        """Where to connect for ``uri``, as the agent has parsed it; AddressRefused if that is not allowed."""
+        known = self._endpoints.get((uri.host, uri.port))
+        if known is not None and uri.scheme == b"https":
+            return known
+        host = uri.host.decode("ascii")
+        written = f"[{host}]" if ":" in host else host
+        if uri.scheme != b"https" or host_and_port(written, uri.port) not in self._hosts:
+            raise AddressRefused("host not allowed")
+        plain = HostnameEndpoint(self._reactor, host, uri.port, timeout=CONNECT_TIMEOUT_S)
+        peer = VerifiedPeer(host, self._trusted)
+        endpoint = _Endpoint(VerifiedEndpoint(peer, plain, self._clock, CONNECT_TIMEOUT_S), self.open)
+        self._endpoints[uri.host, uri.port] = endpoint
+        return endpoint
+
+
+@implementer(IReactorPluggableNameResolver)
+class _GuardedReactor:
+    """A reactor that connects to allowed addresses only.
+
+    Every address passes ``connectTCP``, whether a name resolved to it (rebinding included) or it was written out.
+    """
+
+    def __init__(self, reactor: Reactor, allow_private: bool) -> None:
+        self._reactor = reactor
+        self._allow_private = allow_private
+
+    @property
+    def nameResolver(self) -> IHostnameResolver:
+        return self._reactor.nameResolver
+
+    def installNameResolver(self, resolver: IHostnameResolver) -> IHostnameResolver:
+        return self._reactor.installNameResolver(resolver)
+
+    def connectTCP(
+        self,
+        host: str,
+        port: int,
+        factory: ClientFactory,
+        timeout: float = 30.0,
+        bindAddress: tuple[str, int] | None = None,  # noqa: N803 (Twisted names it when it calls)
+    ) -> IConnector:
+        if not is_allowed(host, private=self._allow_private):
+            raise AddressRefused("address not allowed")
+        return self._reactor.connectTCP(host, port, factory, timeout, bindAddress)
+
+    def seconds(self) -> float:
+        return self._reactor.seconds()
+
+    def callLater(self, delay: float, call: Callable[..., object], *args: object, **kwargs: object) -> IDelayedCall:
+        return self._reactor.callLater(delay, call, *args, **kwargs)
+
+    def getDelayedCalls(self) -> Sequence[IDelayedCall]:
+        return self._reactor.getDelayedCalls()

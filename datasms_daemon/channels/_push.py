@@ -1,0 +1,323 @@
+"""The one HTTP client that talks to the outside (design.md § 8, reliability.md §§ 3b, 3d, 5b).
+
+https only, to allowed hosts only, at addresses that are judged when connecting; no redirects, cookies, proxies from the
+environment or decompression; everything bounded: answers in bytes, requests in number, the whole exchange in time.
+"""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from typing import Literal
+
+from hyperlink import EncodedURL
+from OpenSSL import SSL
+from treq.client import HTTPClient
+from treq.cookies import IndexableCookieJar
+from twisted.internet import defer
+from twisted.internet.defer import Deferred, DeferredSemaphore, succeed
+from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionClosed, DNSLookupError
+from twisted.internet.interfaces import IConsumer
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.client import (
+    Agent,
+    HTTPConnectionPool,
+    RequestGenerationFailed,
+    RequestTransmissionFailed,
+    ResponseDone,
+    ResponseFailed,
+)
+from twisted.web.http import PotentialDataLoss
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent, IBodyProducer, IResponse
+from zope.interface import implementer
+
+from datasms_daemon.channels._addresses import netloc
+from datasms_daemon.channels._connect import BODY_LIMIT, AddressRefused, Connection, Endpoints, Reactor
+from datasms_daemon.crypto.tls import PeerRefused
+from datasms_daemon.model import Record
+
+# Below what servers keep idle connections for: one that the server closes just as we write is a false "maybe sent".
+IDLE_TIMEOUT_S = 60
+# URLs of a channel are few; beyond that (one per device) they are parsed each time.
+PARSED_URLS = 256
+
+log = Logger()
+
+
+class Answer(Record, frozen=True):
+    """A complete answer of the far end; header names are lower case, repeated ones joined by a comma."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Failed(Record, frozen=True):
+    """No usable answer.
+
+    ``nothing_sent``: surely no byte of the request left (name, connection, TLS, our own limits); safe to try again.
+    ``maybe_sent``: it was written and the far end may have acted on it. ``lasting``: waiting will not cure it
+    (certificate refused, address not allowed). ``reason`` never holds anything of the request.
+    """
+
+    phase: Literal["nothing_sent", "maybe_sent"]
+    reason: str
+    lasting: bool = False
+
+
+class AnswerRefused(Exception):
+    """The answer is larger than allowed, or encoded though we asked for identity."""
+
+
+class SafeClient:
+    """Posts to the hosts of ``hosts``: each ``name`` (port 443) or ``name:port``, lower case.
+
+    At most ``concurrency`` requests are under way, each host keeps as many connections for at most IDLE_TIMEOUT_S.
+    ``total_timeout_s`` counts from the call of ``post`` to the last byte of the body. ``allow_private`` admits
+    loopback and private networks. Raises ConfigError when ``ca_file`` cannot be used.
+    """
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        *,
+        hosts: frozenset[str],
+        allow_private: bool,
+        ca_file: Path | None,
+        concurrency: int,
+        total_timeout_s: float,
+    ) -> None:
+        self._reactor = reactor
+        self._hosts = hosts
+        self._total_timeout_s = total_timeout_s
+        self._slots = DeferredSemaphore(concurrency)
+        self._urls: dict[str, _Url] = {}
+        self._under_way: set[Deferred[Answer]] = set()
+        self._stopped = False
+        self._pool = HTTPConnectionPool(reactor)
+        self._pool.maxPersistentPerHost = concurrency
+        self._pool.cachedConnectionTimeout = IDLE_TIMEOUT_S
+        self._pool.retryAutomatically = False
+        self._endpoints = Endpoints(reactor, hosts=hosts, allow_private=allow_private, ca_file=ca_file)
+        agent = Agent.usingEndpointFactory(reactor, self._endpoints, self._pool)
+        self._cookies = _NoCookies()
+        self._http = HTTPClient(_PlainAgent(agent), self._cookies, lambda exchange: exchange)
+
+    async def post(
+        self, url: str, headers: dict[str, str], body: bytes, *, timeout_s: float | None = None
+    ) -> Answer | Failed:
+        """The far end's answer, whatever its status, within the total time (or ``timeout_s`` if that is less).
+
+        A connection whose exchange did not end well is aborted, never used again (I42). Cancelling is such an end.
+        """
+        parsed = self._parsed(url)
+        if parsed is None:
+            return Failed("nothing_sent", "URL not allowed", lasting=True)
+        if self._stopped:
+            return Failed("nothing_sent", "stopped")
+        exchange = _Exchange(body)
+        work = Deferred.fromCoroutine(self._exchange(parsed, headers, exchange))
+        work.addTimeout(
+            self._total_timeout_s if timeout_s is None else min(timeout_s, self._total_timeout_s), self._reactor
+        )
+        self._under_way.add(work)
+        try:
+            return await work
+        except Exception as problem:
+            exchange.abort()
+            reason = _reason(problem)
+            if isinstance(problem, EXPECTED):
+                log.debug("no answer from {host}: {reason}", host=parsed.host, reason=reason)
+            else:
+                # Where, but not the exception's text, which may quote the request.
+                at = traceback.format_tb(problem.__traceback__)
+                log.error("fault while posting to {host}: {reason}", host=parsed.host, reason=reason, at=at)
+            lasting = isinstance(problem, PeerRefused | AddressRefused)
+            return Failed("maybe_sent" if exchange.was_written else "nothing_sent", reason, lasting)
+        finally:
+            self._under_way.discard(work)
+
+    async def stop(self) -> None:
+        """Abort everything; requests under way come back as Failed."""
+        self._stopped = True
+        for work in tuple(self._under_way):
+            work.cancel()
+        closed = self._pool.closeCachedConnections()
+        for connection in tuple(self._endpoints.open):
+            connection.abort()
+        await closed
+
+    async def _exchange(self, url: _Url, headers: dict[str, str], exchange: _Exchange) -> Answer:
+        await self._slots.acquire()
+        try:
+            response = await self._http.request(
+                "POST",
+                url,
+                headers=Headers({name: [value] for name, value in headers.items()}),
+                data=exchange,
+                cookies=self._cookies,
+                allow_redirects=False,
+                unbuffered=True,
+                reactor=self._reactor,  # type: ignore[arg-type]  # treq has its own name for the same interfaces
+            )
+            body = await exchange.body_of(response)
+            return Answer(response.code, _flat(response.headers), body)
+        finally:
+            self._slots.release()
+
+    def _parsed(self, url: str) -> _Url | None:
+        parsed = self._urls.get(url)
+        if parsed is None and netloc(url) in self._hosts:
+            parsed = _Url.parsed(url)
+            if len(self._urls) < PARSED_URLS:
+                self._urls[url] = parsed
+        return parsed
+
+
+EXPECTED = (
+    PeerRefused,
+    AddressRefused,
+    AnswerRefused,
+    ConnectError,
+    ConnectionClosed,
+    ConnectingCancelledError,
+    DNSLookupError,
+    RequestGenerationFailed,
+    RequestTransmissionFailed,
+    ResponseFailed,
+    SSL.Error,
+    PotentialDataLoss,
+    defer.TimeoutError,
+    defer.CancelledError,
+)
+
+
+@implementer(IBodyProducer)
+class _Exchange(Protocol):
+    """One request's body on its way out and the answer's on its way in, and the connection it runs on."""
+
+    def __init__(self, body: bytes) -> None:
+        self.length = len(body)
+        self._body = body
+        self._connection: Connection | None = None
+        self._answered = False
+        self._received = 0
+        self._chunks: list[bytes] = []
+        self._done: Deferred[bytes] = Deferred(lambda _: self.abort())
+
+    @property
+    def was_written(self) -> bool:
+        """Whether any byte of the request went to a connection."""
+        return self._connection is not None
+
+    def written_to(self, connection: Connection) -> None:
+        """From now on this connection is ours until the answer is complete."""
+        self._connection = connection
+
+    def abort(self) -> None:
+        """Close the connection at once, unless the exchange is over and it is ours no more."""
+        if self._connection is not None and not self._answered:
+            self._connection.abort()
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        consumer.write(self._body)
+        return succeed(None)
+
+    def pauseProducing(self) -> None:
+        """Everything was written at once."""
+
+    def resumeProducing(self) -> None:
+        """Everything was written at once."""
+
+    def stopProducing(self) -> None:
+        """Everything was written at once."""
+
+    def body_of(self, response: IResponse) -> Deferred[bytes]:
+        """The whole body; AnswerRefused if it is too large, else why it did not come."""
+        response.deliverBody(self)
+        return self._done
+
+    def dataReceived(self, data: bytes) -> None:
+        self._received += len(data)
+        self._chunks.append(data)
+        if self._received > BODY_LIMIT and not self._done.called:
+            self._done.errback(AnswerRefused("answer too large"))
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._done.called:
+            return
+        if reason.check(ResponseDone):
+            self._answered = True
+            self._done.callback(b"".join(self._chunks))
+        else:
+            self._done.errback(reason)
+
+
+class _Url(EncodedURL):
+    """Parsed once. treq would have it encoded anew for each request, which costs a sixth of the whole; ``netloc`` let
+    only URLs pass that are encoded already."""
+
+    text: str
+
+    @classmethod
+    def parsed(cls, url: str) -> _Url:
+        """From the text of a URL that ``netloc`` let pass."""
+        parsed = cls.from_text(url)
+        assert isinstance(parsed, _Url)
+        parsed.text = url
+        return parsed
+
+    def to_uri(self) -> _Url:
+        return self
+
+    def to_text(self, with_password: bool = False) -> str:
+        return self.text
+
+
+@implementer(IAgent)
+class _PlainAgent:
+    """Asks for identity and refuses anything else, beneath treq, which would offer gzip and inflate without limit."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+
+    def request(
+        self, method: bytes, uri: bytes, headers: Headers | None = None, body_producer: IBodyProducer | None = None
+    ) -> Deferred[IResponse]:
+        headers = headers or Headers()
+        headers.setRawHeaders(b"Accept-Encoding", [b"identity"])
+        return self._agent.request(method, uri, headers, body_producer).addCallback(_unencoded)
+
+
+class _NoCookies(IndexableCookieJar):
+    """Neither keeps nor sends any."""
+
+    def add_cookie_header(self, request: object) -> None:
+        """None to add."""
+
+    def extract_cookies(self, response: object, request: object) -> None:
+        """None to keep."""
+
+
+def _unencoded(response: IResponse) -> IResponse:
+    if response.headers.getRawHeaders(b"Content-Encoding", [b"identity"]) != [b"identity"]:
+        raise AnswerRefused("encoded answer")
+    return response
+
+
+def _flat(headers: Headers) -> dict[str, str]:
+    return {
+        name.decode("latin-1").lower(): b", ".join(values).decode("latin-1")
+        for name, values in headers.getAllRawHeaders()
+    }
+
+
+def _reason(problem: BaseException) -> str:
+    """The names of what went wrong: texts of exceptions may quote the request."""
+    if isinstance(problem, AnswerRefused | AddressRefused | PeerRefused):
+        return f"{type(problem).__name__}: {problem}"
+    inner = [_reason(failure.value) for failure in getattr(problem, "reasons", None) or ()]
+    return " ".join([type(problem).__name__, *inner])

@@ -1,0 +1,243 @@
+"""Acceptance: one transaction takes a whole submission in, or nothing of it (I1, I3, I5).
+
+Recipients are looked up, routed and stored inside it. Where a line to devices has room at that moment the first attempt
+is opened in the same transaction, so that a message costs one wait for the disk and not two; everything else is left
+ready for its line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+from msgspec import structs
+
+from datasms_daemon.config.records import Config
+from datasms_daemon.crypto import binding
+from datasms_daemon.delivery.handover import LineFacts, prepare
+from datasms_daemon.model import (
+    AcceptedMessage,
+    AcceptedSubmission,
+    Draft,
+    Event,
+    ExplainedStep,
+    Explanation,
+    Handover,
+    KeyReused,
+    LineName,
+    Message,
+    MessageId,
+    PersonId,
+    Problem,
+    Progress,
+    Recipient,
+    Refused,
+    Submission,
+)
+from datasms_daemon.rules import lifecycle
+from datasms_daemon.rules.routing import Facts, Routed, Router
+from datasms_daemon.rules.text import parts_of
+from datasms_daemon.store import directory, messages, operations
+from datasms_daemon.store.messages import NewMessage, Sealed
+from datasms_daemon.store.store import Db
+
+NO_GROUPS: frozenset[str] = frozenset()
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What an acceptance committed: the answer, hand-overs already claimed by line, and where the messages stand."""
+
+    answer: AcceptedSubmission | Refused | KeyReused
+    handovers: Mapping[LineName, tuple[Handover, ...]] = {}
+    placed: tuple[Progress, ...] = ()
+
+
+class Target(msgspec.Struct, frozen=True):
+    """One person or number a draft goes to, with what routing must know of it."""
+
+    to: str | None
+    person: PersonId | None
+    groups: frozenset[str] = NO_GROUPS
+    has_device: bool = False
+
+
+class Acceptance:
+    """The rules of one configuration, applied to submissions; a reload makes a new one."""
+
+    def __init__(self, config: Config, router: Router, new_id: Callable[[], str], mac_key: bytes) -> None:
+        self._config = config
+        self._router = router
+        self._new_id = new_id
+        self._mac_key = mac_key
+        self._alphabets = {line.name: getattr(line, "alphabet", None) for line in config.line}
+
+    def take(
+        self, db: Db, submission: Submission, now: int, today: str, lines: Mapping[LineName, LineFacts],
+        room: Mapping[LineName, int],
+    ) -> Taken:  # fmt: skip
+        """The unit of an acceptance; claims at most ``room`` messages for each of ``lines`` at once."""
+        asked = submission.idempotency
+        if asked is not None and (before := operations.answered(db, submission.sender, asked)) is not None:
+            return Taken(_replayed(*before))
+        targets, problems = self._targets(db, submission)
+        if problems:
+            return Taken(Refused(tuple(problems)))
+        id_ = self._new_id()
+        new = [
+            self._message(submission, id_, draft, target, now)
+            for draft, found in zip(submission.drafts, targets, strict=True)
+            for target in found
+        ]
+        new = self._claim(new, now, lines, room)
+        messages.insert(db, new)
+        handovers = self._handovers(db, new, today, lines)
+        answer = AcceptedSubmission(
+            id_, tuple(AcceptedMessage(one.progress.id, one.sealed.message.to, one.progress.state) for one in new)
+        )
+        if asked is not None:
+            operations.remember(db, submission.sender, asked, id_, msgspec.json.encode(answer).decode(), now)
+        return Taken(answer, handovers, tuple(one.progress for one in new))
+
+    def explain(self, db: Db, submission: Submission) -> tuple[Explanation, ...] | Refused:
+        """How each recipient's message would go, and why; nothing is stored."""
+        targets, problems = self._targets(db, submission)
+        if problems:
+            return Refused(tuple(problems))
+        return tuple(
+            self._explained(submission, draft, target)
+            for draft, found in zip(submission.drafts, targets, strict=True)
+            for target in found
+        )
+
+    # --- who it goes to ----------------------------------------------------------------------------------------------
+
+    def _targets(self, db: Db, submission: Submission) -> tuple[list[list[Target]], list[Problem]]:
+        targets, problems = [], []
+        for draft in submission.drafts:
+            found: dict[tuple[str | None, PersonId | None], Target] = {}
+            for recipient in draft.recipients:
+                reached = self._reached(db, recipient)
+                if isinstance(reached, Problem):
+                    problems.append(reached)
+                else:
+                    # One who is named twice, or as himself and in a group, gets the message once.
+                    found |= {(target.to, target.person): target for target in reached}
+            targets.append(list(found.values()))
+        return targets, problems
+
+    def _reached(self, db: Db, recipient: Recipient) -> list[Target] | Problem:
+        if recipient.number is not None:
+            owner = directory.owner(db, recipient.number)
+            return [Target(recipient.number, None) if owner is None else _target(db, owner, recipient.number)]
+        if recipient.person is not None:
+            if directory.person(db, recipient.person) is None:
+                return Problem(recipient.pointer, f"there is no person {recipient.person}")
+            return [_target(db, recipient.person, directory.first_number(db, recipient.person))]
+        if recipient.group is None:
+            return Problem(recipient.pointer, "names nobody")
+        members = directory.members_below(db, recipient.group)
+        if members is None:
+            return Problem(recipient.pointer, f"there is no group {recipient.group}")
+        if not members:
+            return Problem(recipient.pointer, f"group {recipient.group} has no members")
+        return [_target(db, member, directory.first_number(db, member)) for member in members]
+
+    # --- what is stored ----------------------------------------------------------------------------------------------
+
+    def _routed(self, submission: Submission, draft: Draft, target: Target) -> Routed:
+        return self._router.plan(
+            Facts(
+                priority=draft.priority,
+                sender=submission.sender,
+                to=target.to,
+                sender_groups=self._router.sender_groups(submission.sender),
+                person=target.person,
+                groups=target.groups,
+                class_=draft.class_,
+                has_device=target.has_device,
+                text=draft.text,
+                lines=draft.lines,
+                allowed_lines=submission.allowed_lines,
+            )
+        )
+
+    def _message(
+        self, submission: Submission, submission_id: str, draft: Draft, target: Target, now: int
+    ) -> NewMessage:
+        routed = self._routed(submission, draft, target)
+        priority = self._config.priority[draft.priority]
+        id_ = MessageId(self._new_id())
+        starts = max(now, draft.send_at or now)
+        valid_until = starts + (priority.ttl if draft.ttl_ms is None else draft.ttl_ms)
+        message = Message(
+            id_, submission_id, submission.sender, target.to, target.person, draft.priority, draft.class_, draft.title,
+            draft.text, draft.reference, now, draft.send_at, valid_until, draft.per_line, draft.resend_of,
+        )  # fmt: skip
+        mac = binding.bind(self._mac_key, id_, target.to, target.person, draft.text, draft.title, draft.per_line)
+        progress = lifecycle.begin(id_, routed.plan, now, draft.send_at, valid_until)
+        return NewMessage(Sealed(message, mac), priority.rank, progress, (_accepted(now, routed),))
+
+    def _claim(
+        self, new: list[NewMessage], now: int, lines: Mapping[LineName, LineFacts], room: Mapping[LineName, int]
+    ) -> list[NewMessage]:
+        left = dict(room)
+        claimed = []
+        for one in new:
+            line = one.progress.ready
+            if line is not None and left.get(line, 0) > 0 and line in lines:
+                decision = lifecycle.claim(one.progress, now, lines[line].lease_ms)
+                if decision is not None:
+                    left[line] -= 1
+                    progress = structs.replace(decision.progress, gen=one.progress.gen)
+                    one = structs.replace(one, progress=progress, opened=decision.attempt)
+            claimed.append(one)
+        return claimed
+
+    def _handovers(
+        self, db: Db, new: list[NewMessage], today: str, lines: Mapping[LineName, LineFacts]
+    ) -> Mapping[LineName, tuple[Handover, ...]]:
+        made: dict[LineName, list[Handover]] = {}
+        for one in new:
+            if one.opened is not None:
+                line = lines[LineName(one.opened.line)]
+                urgent = self._config.priority[one.sealed.message.priority].urgent
+                made.setdefault(line.name, []).append(prepare(db, line, one.sealed.message, one.opened.n, urgent))
+        for name, handovers in made.items():
+            operations.count_sent(db, name, today, len(handovers))
+        return {name: tuple(handovers) for name, handovers in made.items()}
+
+    def _explained(self, submission: Submission, draft: Draft, target: Target) -> Explanation:
+        routed = self._routed(submission, draft, target)
+        steps = tuple(
+            ExplainedStep(step.line, step.wait_ms, step.success, self._parts(draft, step.line)) for step in routed.plan
+        )
+        return Explanation(target.to, target.person, routed.rules, steps, routed.skipped)
+
+    def _parts(self, draft: Draft, line: LineName) -> int | None:
+        alphabet = self._alphabets.get(line)
+        if alphabet is None:
+            return None
+        driver = next(options.driver for options in self._config.line if options.name == line)
+        own = draft.per_line.get(line) or draft.per_line.get(driver)
+        return parts_of(draft.text if own is None else own.text, alphabet)
+
+
+def _target(db: Db, person: PersonId, number: str | None) -> Target:
+    return Target(number, person, directory.groups_of(db, person), directory.has_device(db, person))
+
+
+def _accepted(now: int, routed: Routed) -> Event:
+    detail: dict[str, str | int | bool | None] = {
+        "rules": ", ".join(routed.rules) or None,
+        "lines": ", ".join(step.line for step in routed.plan) or None,
+    }
+    if routed.skipped:
+        detail["skipped"] = "; ".join(f"{line.line}: {line.reason}" for line in routed.skipped)
+    return Event(now, "accepted", detail)
+
+
+def _replayed(is_same: bool, answer: str) -> AcceptedSubmission | KeyReused:
+    if not is_same:
+        return KeyReused()
+    before = msgspec.json.decode(answer, type=AcceptedSubmission)
+    return structs.replace(before, replayed=True)

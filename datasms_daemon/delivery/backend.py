@@ -1,0 +1,222 @@
+"""IBackend in process: what clients may ask of the core."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from msgspec.structs import replace
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from datasms_daemon.config.records import Config
+from datasms_daemon.crypto import binding, tokens
+from datasms_daemon.delivery.receipts import Receipts
+from datasms_daemon.interfaces import IBackend
+from datasms_daemon.model import (
+    Device,
+    DeviceId,
+    DeviceReceipt,
+    DeviceState,
+    InboxItem,
+    NewRegistration,
+    Registration,
+    RegistrationState,
+)
+from datasms_daemon.rules import registration as numbers
+from datasms_daemon.store import directory, handovers, operations, registrations
+from datasms_daemon.store.handovers import InboxRow
+from datasms_daemon.store.store import Db, Store
+
+SEEN_EVERY_MS = 300_000
+MOST_REMEMBERED = 50_000
+WatchInbox = Callable[[DeviceId, Callable[[bool], None]], Callable[[], None]]
+
+
+@implementer(IBackend)
+class Backend:
+    """The core as MxService sees it."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        config: Callable[[], Config],
+        store: Store,
+        now_ms: Callable[[], int],
+        new_id: Callable[[], str],
+        random: Callable[[int], bytes],
+        pepper: bytes,
+        mac_key: bytes,
+        receipts: Receipts,
+        watch: WatchInbox,
+        revoked: Callable[[DeviceId], None],
+        in_thread: Callable[[Callable[[], str]], Awaitable[str]],
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._now_ms = now_ms
+        self._new_id = new_id
+        self._random = random
+        self._pepper = pepper
+        self._mac_key = mac_key
+        self._receipts = receipts
+        self._watch = watch
+        self._revoked = revoked
+        self._in_thread = in_thread
+        self._waiting: dict[str, set[Callable[[], None]]] = {}
+        self._known: dict[str, Device] = {}
+
+    # --- registration ------------------------------------------------------------------------------------------------
+
+    async def register(self, new: NewRegistration) -> Registration | None:
+        """See IBackend."""
+        sms_to = self._inbound_number()
+        if sms_to is None:
+            return None
+        number = numbers.make(self._random(numbers.RANDOM_BYTES))
+        parsed = numbers.parse(numbers.sms_text(number))
+        assert parsed is not None, "a number we made reads back"
+        verifier = await self._in_thread(lambda: tokens.hash_number(parsed.secret, self._pepper, self._random))
+        id_, secret = self._new_id(), tokens.new_token("dsr_", self._random)
+        now = self._now_ms()
+        expires_at = now + self._config().mxservice.registration_ttl
+        await self._store.write(
+            lambda db: registrations.insert(
+                db, id_, tokens.hash_token(secret), parsed.selector, verifier, new, now, expires_at
+            )
+        )
+        return Registration(id_, secret, number, expires_at, sms_to, numbers.sms_text(number))
+
+    async def registration(self, id_: str, secret: str) -> RegistrationState | None:
+        """See IBackend."""
+        now, secret_hash = self._now_ms(), tokens.hash_token(secret)
+        token = tokens.new_token(tokens.DEVICE_PREFIX, self._random)
+
+        def unit(db: Db) -> RegistrationState | None:
+            found = registrations.state(db, id_, secret_hash, now)
+            if found is None:
+                return None
+            state, device = found
+            if state != "active" or device is None:
+                return RegistrationState(state)
+            registrations.token_shown(db, id_)
+            directory.set_token(db, device, tokens.hash_token(token))
+            return RegistrationState("active", device, token)
+
+        return await self._store.write(unit)
+
+    def watch_registration(self, id_: str, changed: Callable[[], None]) -> Callable[[], None]:
+        """See IBackend."""
+        watchers = self._waiting.setdefault(id_, set())
+        watchers.add(changed)
+
+        def end() -> None:
+            watchers.discard(changed)
+            if not watchers:
+                self._waiting.pop(id_, None)
+
+        return end
+
+    def registered(self, id_: str) -> None:
+        """To be called when a registration was completed."""
+        for changed in tuple(self._waiting.get(id_, ())):
+            changed()
+
+    def _inbound_number(self) -> str | None:
+        config = self._config()
+        of_lines = (getattr(line, "inbound_number", None) for line in config.line if line.enabled)
+        return config.mxservice.registration_number or next((number for number in of_lines if number), None)
+
+    # --- the device --------------------------------------------------------------------------------------------------
+
+    async def authenticate(self, token: str) -> Device | None:
+        """See IBackend."""
+        if not tokens.well_formed(token, tokens.DEVICE_PREFIX):
+            return None
+        token_hash = tokens.hash_token(token)
+        known = self._known.get(token_hash)
+        if known is None:
+            known = await self._store.read(lambda db: directory.device_of_token(db, token_hash))
+            if known is None:
+                return None
+            self._remember(token_hash, known)
+        self._seen(token_hash, known)
+        return known
+
+    async def inbox(self, device: DeviceId, after: int, limit: int) -> tuple[InboxItem, ...]:
+        """See IBackend. A message whose recipient or text was tampered with is not shown (I39)."""
+        now = self._now_ms()
+        rows = await self._store.read(lambda db: handovers.inbox(db, device, after, now, limit))
+        return tuple(_item(row) for row in rows if self._is_intact(row))
+
+    def watch_inbox(self, device: DeviceId, changed: Callable[[bool], None]) -> Callable[[], None]:
+        """See IBackend."""
+        return self._watch(device, changed)
+
+    async def receipts(self, device: DeviceId, receipts: tuple[DeviceReceipt, ...]) -> tuple[str, ...]:
+        """See IBackend."""
+        return await self._receipts.from_device(device, receipts)
+
+    async def update_device(self, device: DeviceId, address: dict[str, str], keys: dict[str, str], name: str) -> Device:
+        """See IBackend."""
+        now = self._now_ms()
+
+        def unit(db: Db) -> tuple[Device | None, list[DeviceId]]:
+            known = directory.device(db, device)
+            if known is None or known.state is DeviceState.REVOKED:
+                return None, []
+            retired = directory.update_device(db, known, address, keys, name)
+            operations.audit(db, now, f"device:{device}", "address changed", device)
+            return directory.device(db, device), retired
+
+        updated, retired = await self._store.write(unit)
+        self.forget(device, *retired)
+        if updated is None:
+            raise LookupError("the device was revoked meanwhile")
+        return updated
+
+    async def unregister(self, device: DeviceId) -> None:
+        """See IBackend."""
+        now = self._now_ms()
+
+        def unit(db: Db) -> None:
+            if directory.revoke(db, device):
+                operations.audit(db, now, f"device:{device}", "unregistered", device)
+
+        await self._store.write(unit)
+        self.forget(device)
+        self._revoked(device)
+
+    def forget(self, *devices: DeviceId) -> None:
+        """To be called when devices changed: their tokens are looked up again."""
+        gone = [token_hash for token_hash, device in self._known.items() if device.id in devices]
+        for token_hash in gone:
+            del self._known[token_hash]
+
+    # --- the inside --------------------------------------------------------------------------------------------------
+
+    def _remember(self, token_hash: str, device: Device) -> None:
+        if len(self._known) >= MOST_REMEMBERED:
+            self._known.pop(next(iter(self._known)))
+        self._known[token_hash] = device
+
+    def _seen(self, token_hash: str, device: Device) -> None:
+        now = self._now_ms()
+        if device.last_seen_at is not None and now - device.last_seen_at < SEEN_EVERY_MS:
+            return
+        self._remember(token_hash, replace(device, last_seen_at=now))
+        written: Deferred[None] = self._store.write(lambda db: directory.seen(db, device.id, now))
+        written.addErrback(lambda failure: self._log.warn("could not note a device: {why}", why=str(failure.value)))
+
+    def _is_intact(self, row: InboxRow) -> bool:
+        intact = binding.verify(self._mac_key, row.mac, row.id, row.to, row.person, row.text, row.title, row.per_line)
+        if not intact:
+            self._log.error("message {id} was tampered with and is not shown", id=row.id)
+        return intact
+
+
+def _item(row: InboxRow) -> InboxItem:
+    own = row.per_line.get("datasms")
+    text = row.text if own is None else own.text
+    return InboxItem(row.seq, row.id, row.created_at, row.priority, row.title, text, row.valid_until)

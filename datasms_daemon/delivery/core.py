@@ -1,0 +1,312 @@
+"""The core as the gateway sees it: what applications and operators may ask, in the words of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec import structs
+from twisted.internet.defer import Deferred
+
+from datasms_daemon.config.records import Config
+from datasms_daemon.delivery.accept import Acceptance, Taken
+from datasms_daemon.delivery.changes import Changes
+from datasms_daemon.delivery.directory import Directory
+from datasms_daemon.delivery.dispatch import Dispatch
+from datasms_daemon.delivery.keys import Keys
+from datasms_daemon.errors import DiskFull
+from datasms_daemon.model import (
+    AcceptedSubmission,
+    Conflict,
+    Dossier,
+    Draft,
+    Event,
+    Explanation,
+    Inbound,
+    Key,
+    KeyReused,
+    LineName,
+    LineView,
+    MessageId,
+    MessageQuery,
+    Progress,
+    Recipient,
+    Refused,
+    Submission,
+)
+from datasms_daemon.ops.metrics import Metrics
+from datasms_daemon.ops.shield import shield
+from datasms_daemon.rules import lifecycle
+from datasms_daemon.rules.lifecycle import Decision
+from datasms_daemon.rules.numbers import normalise
+from datasms_daemon.rules.routing import Router
+from datasms_daemon.store import messages, operations
+from datasms_daemon.store.store import Db, Store
+
+
+class Core:
+    """Messages, lines and keys. ``sender`` None means: may see everybody's."""
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        now_ms: Callable[[], int],
+        new_id: Callable[[], str],
+        mac_key: bytes,
+        keys: Keys,
+        directory: Directory,
+        dispatch: Dispatch,
+        changes: Changes,
+        metrics: Metrics,
+        has_room: Callable[[], bool],
+    ) -> None:
+        self._store = store
+        self._now_ms = now_ms
+        self._new_id = new_id
+        self._mac_key = mac_key
+        self._keys = keys
+        self.directory = directory
+        self._dispatch = dispatch
+        self._changes = changes
+        self._metrics = metrics
+        self._has_room = has_room
+        self._not_ready: str | None = "starting"
+        self.configure(config)
+
+    def configure(self, config: Config) -> None:
+        """From now on these rules and priorities hold; what was accepted keeps its plan."""
+        self._config = config
+        self._acceptance = Acceptance(config, Router(config), self._new_id, self._mac_key)
+
+    @property
+    def config(self) -> Config:
+        """The configuration that holds now."""
+        return self._config
+
+    def now(self) -> int:
+        """UTC ms."""
+        return self._now_ms()
+
+    def normalise(self, number: str) -> str | None:
+        """E.164; None when it is no valid number in the configured country or with a prefix."""
+        return normalise(number, self._config.daemon.country)
+
+    def not_ready(self) -> str | None:
+        """None when everything works; else the reason."""
+        return self._not_ready
+
+    def set_ready(self, why_not: str | None) -> None:
+        """What ``not_ready`` answers from now on."""
+        self._not_ready = why_not
+
+    # --- keys --------------------------------------------------------------------------------------------------------
+
+    def sender_of(self, secret: str) -> Key | None:
+        """The key a secret proves; None: unknown or expired."""
+        return self._keys.of(secret)
+
+    async def keys(self) -> tuple[Key, ...]:
+        """All keys, without their secrets."""
+        return self._keys.all()
+
+    async def add_key(
+        self,
+        name: str,
+        rights: tuple[str, ...],
+        top_priority: str | None = None,
+        lines: tuple[str, ...] | None = None,
+        rate: int = 50,
+        expires_at: int | None = None,
+        by: str = "operator",
+    ) -> tuple[Key, str]:
+        """A new key and its secret, shown once."""
+        return await self._keys.add(name, rights, top_priority, lines, rate, expires_at, by)
+
+    async def delete_key(self, id_: str, by: str = "operator") -> bool:
+        """False when there was no such key."""
+        return await self._keys.delete(id_, by)
+
+    # --- messages ----------------------------------------------------------------------------------------------------
+
+    async def accept(self, submission: Submission) -> AcceptedSubmission | Refused | KeyReused:
+        """Commits the whole submission and sets it going, whether or not the caller waits for the answer.
+
+        DiskFull: no room for new work. StoreFailed: nothing was taken.
+        """
+        if not self._has_room():
+            raise DiskFull("too little room on the disk for new messages")
+        return await shield(Deferred.fromCoroutine(self._accept(submission)))
+
+    async def _accept(self, submission: Submission) -> AcceptedSubmission | Refused | KeyReused:
+        now = self._now_ms()
+        acceptance = self._acceptance
+        lines = {name: way.facts for name, way in self._dispatch.ways.items()}
+        wanted = sum(len(draft.recipients) for draft in submission.drafts)
+        reserved = self._dispatch.reserve(wanted)
+        today = self._dispatch.today()
+
+        def unit(db: Db) -> Taken:
+            return acceptance.take(db, submission, now, today, lines, reserved)
+
+        try:
+            taken = await self._store.write(unit)
+        finally:
+            self._dispatch.release(reserved)
+        for name, handovers in taken.handovers.items():
+            self._dispatch.begin(name, handovers)
+        self._changes.applied(taken.placed)
+        self._metrics.commit_wait.observe((self._now_ms() - now) / 1000)
+        if isinstance(taken.answer, AcceptedSubmission):
+            self._metrics.accepted.inc(len(taken.placed))
+        else:
+            self._metrics.refused.inc()
+        return taken.answer
+
+    async def explain(self, submission: Submission) -> tuple[Explanation, ...] | Refused:
+        """How each message would go, and why."""
+        acceptance = self._acceptance
+        return await self._store.read(lambda db: acceptance.explain(db, submission))
+
+    async def dossier(self, id_: MessageId, sender: str | None) -> Dossier | None:
+        """All of one message; None when there is none that this sender may see."""
+        found = await self._store.read(lambda db: messages.dossier(db, id_))
+        return found if found is not None and sender in (None, found.message.sender) else None
+
+    async def messages(self, query: MessageQuery) -> tuple[Dossier, ...]:
+        """A page of messages, newest first."""
+        return await self._store.read(lambda db: messages.find(db, query))
+
+    async def trace(self, id_: MessageId, sender: str | None) -> tuple[Event, ...] | None:
+        """Every decision about a message, oldest first."""
+        if await self.dossier(id_, sender) is None:
+            return None
+        return await self._store.read(lambda db: messages.trace(db, id_))
+
+    async def cancel(self, id_: MessageId, sender: str | None, by: str) -> Dossier | Conflict | None:
+        """Nothing more of it is sent; a Conflict when it is final."""
+        now = self._now_ms()
+        return await self._change(
+            id_, sender, lambda dossier: lifecycle.cancel(dossier.progress, now, by), "it is final already"
+        )
+
+    async def reschedule(
+        self, id_: MessageId, sender: str | None, by: str, send_at: int | None
+    ) -> Dossier | Conflict | None:
+        """Another time, None for now; a Conflict once anything was tried."""
+        now = self._now_ms()
+
+        def decide(dossier: Dossier) -> Decision | None:
+            message = dossier.message
+            ttl = message.valid_until - max(message.created_at, message.send_at or 0)
+            if dossier.progress.valid_until != message.valid_until:
+                ttl = dossier.progress.valid_until - now
+            return lifecycle.reschedule(dossier.progress, now, send_at, ttl, by)
+
+        return await self._change(id_, sender, decide, "it was tried already", send_at)
+
+    async def dead(self, after: MessageId | None, limit: int) -> tuple[Dossier, ...]:
+        """Messages that ended failed or unknown, newest first."""
+        return await self._store.read(lambda db: messages.dead(db, after, limit))
+
+    async def resend(self, id_: MessageId, by: str) -> MessageId | Conflict | None:
+        """A new message with the content of one that ended; a Conflict while that is under way."""
+        found = await self.dossier(id_, None)
+        if found is None:
+            return None
+        if not found.progress.state.is_final:
+            return Conflict(found.progress.state, "it is still under way")
+        answer = await self.accept(_again(found))
+        if not isinstance(answer, AcceptedSubmission):
+            return Conflict(found.progress.state, "its recipient does not exist any more")
+        now = self._now_ms()
+        await self._store.write(lambda db: operations.audit(db, now, by, "resent", id_))
+        return answer.messages[0].id
+
+    async def inbound(self, sender: str, after: int, limit: int) -> tuple[Inbound, ...]:
+        """Texts from outside for an account."""
+        return await self._store.read(lambda db: operations.inbound(db, f"account:{sender}", after, limit))
+
+    def watch(self, id_: MessageId, changed: Callable[[], None]) -> Callable[[], None]:
+        """Calls ``changed`` at each change of the message; the answer ends it."""
+        return self._changes.watch(id_, changed)
+
+    async def _change(
+        self,
+        id_: MessageId,
+        sender: str | None,
+        decide: Callable[[Dossier], Decision | None],
+        conflict: str,
+        send_at: int | None = None,
+    ) -> Dossier | Conflict | None:
+        now = self._now_ms()
+
+        def unit(db: Db) -> tuple[Dossier | Conflict | None, list[Progress]]:
+            found = messages.dossier(db, id_)
+            if found is None or sender not in (None, found.message.sender):
+                return None, []
+            decision = decide(found)
+            if decision is None:
+                return Conflict(found.progress.state, conflict), []
+            applied = messages.apply(db, [decision], now)
+            if send_at is not None:
+                messages.set_send_at(db, id_, send_at)
+            return messages.dossier(db, id_), applied
+
+        answer, applied = await self._store.write(unit)
+        self._changes.applied(applied)
+        return answer
+
+    # --- lines -------------------------------------------------------------------------------------------------------
+
+    async def lines(self) -> tuple[LineView, ...]:
+        """Every line with its state, today's count and what waits for it."""
+        waiting = await self._store.read(messages.ready_lines)
+        today = self._dispatch.today()
+        views = []
+        for name, way in self._dispatch.ways.items():
+            status = way.status(today)
+            sent, limit = way.sent_on(today), way.day_limit
+            views.append(
+                LineView(name, way.facts.driver, status.state, status.reason, sent, limit, waiting.get(name, 0))
+            )
+        return tuple(views)
+
+    async def pause(self, line: str, by: str) -> LineView | None:
+        """Nothing more goes out on the line until it is resumed, restarts included; None: no such line."""
+        return await self._hold(LineName(line), True, by)
+
+    async def resume(self, line: str, by: str) -> LineView | None:
+        """Ends a pause, and lifts a day limit that stopped the line, for this day."""
+        return await self._hold(LineName(line), False, by)
+
+    async def _hold(self, line: LineName, paused: bool, by: str) -> LineView | None:
+        way = self._dispatch.ways.get(line)
+        if way is None:
+            return None
+        now, today = self._now_ms(), self._dispatch.today()
+        lifts = not paused and way.is_exhausted(today)
+
+        def unit(db: Db) -> None:
+            operations.set_paused(db, line, paused)
+            if lifts:
+                operations.resume_limit(db, line)
+            operations.audit(db, now, by, "line paused" if paused else "line resumed", line)
+
+        await self._store.write(unit)
+        way.paused = paused
+        way.resumed = way.resumed or lifts
+        self._dispatch.wake(line)
+        return next((view for view in await self.lines() if view.name == line), None)
+
+
+def _again(found: Dossier) -> Submission:
+    message = found.message
+    if message.person is not None:
+        recipient = Recipient("/to/0", person=message.person)
+    else:
+        recipient = Recipient("/to/0", number=message.to)
+    draft = Draft(
+        (recipient,), message.text, message.priority, message.title, message.class_, reference=message.reference,
+        per_line=message.per_line, resend_of=message.id,
+    )  # fmt: skip
+    return Submission(message.sender, (structs.replace(draft),))

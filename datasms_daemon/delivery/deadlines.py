@@ -1,0 +1,106 @@
+"""The one timer: whatever has a time stands in ``due_at``, and this looks when the earliest has come.
+
+An earlier moment pulls the timer forward, a later one is ignored; runs never overlap; a run takes bounded batches and
+lets the reactor breathe between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from datasms_daemon.delivery.changes import Changes
+from datasms_daemon.errors import DatasmsError
+from datasms_daemon.model import Progress
+from datasms_daemon.rules import lifecycle
+from datasms_daemon.store import messages
+from datasms_daemon.store.store import Db, Store
+
+BATCH = 500
+LONGEST_SLEEP_MS = 60_000
+"""The store is looked at this often whatever is known, so that no slip of the clock or of ours can lose a deadline."""
+RETRY_MS = 1_000
+
+
+class Deadlines:
+    """Advances messages whose time has come."""
+
+    _log = Logger()
+
+    def __init__(self, store: Store, reactor: IReactorTime, now_ms: Callable[[], int], changes: Changes) -> None:
+        self._store = store
+        self._reactor = reactor
+        self._now_ms = now_ms
+        self._changes = changes
+        self._call: IDelayedCall | None = None
+        self._at: int | None = None
+        self._running: Deferred[None] | None = None
+        self._stopped = False
+        self.last_run_ms = now_ms()
+
+    def pull(self, at: int) -> None:
+        """Something is due at ``at`` (UTC ms)."""
+        if self._at is not None and self._at <= at:
+            return
+        self._at = at
+        if self._running is None:
+            self._schedule(at)
+
+    async def stop(self) -> None:
+        """No more runs; returns when the one under way has ended."""
+        self._stopped = True
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+        if self._running is not None:
+            await self._running
+
+    def _schedule(self, at: int) -> None:
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+        if not self._stopped:
+            sleep = min(max(0, at - self._now_ms()), LONGEST_SLEEP_MS)
+            self._call = self._reactor.callLater(sleep / 1000, self._fire)
+
+    def _fire(self) -> None:
+        self._call = None
+        # From here on a pull is for the run after this one.
+        self._at = None
+        self._running = Deferred()
+        run = Deferred.fromCoroutine(self._run())
+        run.addErrback(self._failed)
+        run.addCallback(self._ended)
+
+    async def _run(self) -> int:
+        """Advances one batch; the moment of the next."""
+        now = self._now_ms()
+        self.last_run_ms = now
+        try:
+            changed, next_due = await self._store.write(lambda db: _advance(db, now))
+        except DatasmsError as error:
+            self._log.warn("deadlines cannot be kept now: {error}", error=str(error))
+            return now + RETRY_MS
+        self._changes.applied(changed)
+        return now + LONGEST_SLEEP_MS if next_due is None else next_due
+
+    def _failed(self, failure: Failure) -> int:
+        self._log.failure("the deadline manager failed", failure=failure)
+        return self._now_ms() + RETRY_MS
+
+    def _ended(self, next_due: int) -> None:
+        running, self._running = self._running, None
+        self._at = next_due if self._at is None else min(self._at, next_due)
+        self._schedule(self._at)
+        if running is not None:
+            running.callback(None)
+
+
+def _advance(db: Db, now: int) -> tuple[list[Progress], int | None]:
+    found = messages.due(db, now, BATCH)
+    decisions = [decision for progress in found if (decision := lifecycle.due(progress, now)) is not None]
+    return messages.apply(db, decisions, now), messages.next_due(db)

@@ -1,0 +1,103 @@
+"""Persons, groups and devices, as operators keep them; every change is in the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from datasms_daemon.model import Device, DeviceId, Group, GroupId, Person, PersonId, Problem
+from datasms_daemon.store import directory, operations
+from datasms_daemon.store.store import Db, Store
+
+
+class Directory:
+    """``revoked`` is told of every device that may do nothing any more."""
+
+    def __init__(self, store: Store, now_ms: Callable[[], int], revoked: Callable[[DeviceId], None]) -> None:
+        self._store = store
+        self._now_ms = now_ms
+        self._revoked = revoked
+
+    async def persons(self, after: str | None, limit: int) -> tuple[Person, ...]:
+        """A page of persons in the order of their ids."""
+        return await self._store.read(lambda db: directory.persons(db, after or "", limit))
+
+    async def person(self, id_: PersonId) -> Person | None:
+        """One person."""
+        return await self._store.read(lambda db: directory.person(db, id_))
+
+    async def put_persons(self, persons: tuple[Person, ...], by: str) -> tuple[Problem, ...]:
+        """All or none; a problem for each number that another person has."""
+        now = self._now_ms()
+
+        def unit(db: Db) -> tuple[Problem, ...]:
+            problems = directory.put_persons(db, persons)
+            if not problems:
+                _audit(db, now, by, "person written", [one.id for one in persons])
+            return problems
+
+        return await self._store.write(unit)
+
+    async def delete_person(self, id_: PersonId, by: str) -> bool:
+        """Removes a person with numbers and devices; False when there was none."""
+        now = self._now_ms()
+
+        def unit(db: Db) -> tuple[bool, tuple[Device, ...]]:
+            devices = directory.devices(db, id_)
+            _audit(db, now, by, "person deleted", [id_])
+            return directory.delete_person(db, id_), devices
+
+        found, devices = await self._store.write(unit)
+        for device in devices:
+            self._revoked(device.id)
+        return found
+
+    async def groups(self, after: str | None, limit: int) -> tuple[Group, ...]:
+        """A page of groups in the order of their ids."""
+        return await self._store.read(lambda db: directory.groups(db, after or "", limit))
+
+    async def group(self, id_: GroupId) -> Group | None:
+        """One group."""
+        return await self._store.read(lambda db: directory.group(db, id_))
+
+    async def put_groups(self, groups: tuple[Group, ...], by: str) -> tuple[Problem, ...]:
+        """All or none; a problem for each member or parent that does not exist."""
+        now = self._now_ms()
+
+        def unit(db: Db) -> tuple[Problem, ...]:
+            problems = directory.put_groups(db, groups)
+            if not problems:
+                _audit(db, now, by, "group written", [one.id for one in groups])
+            return problems
+
+        return await self._store.write(unit)
+
+    async def delete_group(self, id_: GroupId, by: str) -> bool:
+        """Removes a group, not its members; False when there was none."""
+        now = self._now_ms()
+
+        def unit(db: Db) -> bool:
+            _audit(db, now, by, "group deleted", [id_])
+            return directory.delete_group(db, id_)
+
+        return await self._store.write(unit)
+
+    async def devices(self, person: PersonId) -> tuple[Device, ...]:
+        """All devices of a person, revoked ones too."""
+        return await self._store.read(lambda db: directory.devices(db, person))
+
+    async def revoke(self, device: DeviceId, by: str) -> bool:
+        """Ends a device; its open streams close. False when there was none."""
+        now = self._now_ms()
+
+        def unit(db: Db) -> bool:
+            _audit(db, now, by, "device revoked", [device])
+            return directory.revoke(db, device)
+
+        found = await self._store.write(unit)
+        self._revoked(device)
+        return found
+
+
+def _audit(db: Db, now: int, who: str, what: str, objects: list[str]) -> None:
+    for object_ in objects:
+        operations.audit(db, now, who, what, object_)

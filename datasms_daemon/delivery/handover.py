@@ -1,0 +1,125 @@
+"""The units around a hand-over: claiming what is ready, and writing down what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from datasms_daemon.crypto import binding
+from datasms_daemon.model import (
+    Accepted,
+    DeviceId,
+    Handover,
+    HandoverResult,
+    LineName,
+    Message,
+    MessageState,
+    Progress,
+)
+from datasms_daemon.rules import lifecycle, receipts
+from datasms_daemon.rules.lifecycle import Handed
+from datasms_daemon.store import directory, handovers, messages, operations
+from datasms_daemon.store.messages import Sealed
+from datasms_daemon.store.store import Db
+
+
+class LineFacts(msgspec.Struct, frozen=True):
+    """What a unit needs to know of a line. ``to_devices``: it goes to the person's devices, which drop repeats."""
+
+    name: LineName
+    driver: str
+    to_devices: bool
+    lease_ms: int
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """What a claim committed: hand-overs to make, and messages that moved on instead."""
+
+    handovers: tuple[Handover, ...]
+    moved: tuple[Progress, ...]
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """What the writing down of a result changed."""
+
+    changed: tuple[Progress, ...]
+    retired: tuple[DeviceId, ...] = ()
+
+
+def claim(
+    db: Db, line: LineFacts, limit: int, now: int, today: str, mac_key: bytes, is_urgent: Callable[[str], bool]
+) -> Claimed:
+    """Opens attempts for what is ready for a line, at most ``limit``, and counts them against ``today``."""
+    to_make, moved = [], []
+    for sealed, progress in messages.ready(db, line.name, limit):
+        message = sealed.message
+        if not is_intact(mac_key, sealed):
+            moved += messages.apply(db, [lifecycle.tampered(progress, now)], now)
+        elif (decision := lifecycle.claim(progress, now, line.lease_ms)) is not None:
+            messages.apply(db, [decision], now)
+            to_make.append(prepare(db, line, message, decision.progress.attempt, is_urgent(message.priority)))
+        elif (late := lifecycle.due(progress, now)) is not None:
+            moved += messages.apply(db, [late], now)
+    if to_make:
+        operations.count_sent(db, line.name, today, len(to_make))
+    return Claimed(tuple(to_make), tuple(moved))
+
+
+def prepare(db: Db, line: LineFacts, message: Message, n: int, urgent: bool) -> Handover:
+    """The hand-over of attempt ``n``, with the message in the inbox of each device before any is told."""
+    devices = directory.active_devices(db, message.person) if line.to_devices and message.person else ()
+    if devices:
+        handovers.open_pushes(db, message.id, n, devices)
+    own = message.per_line.get(line.name) or message.per_line.get(line.driver)
+    return Handover(
+        message=message.id,
+        attempt=n,
+        to=message.to,
+        title=message.title,
+        text=own.text if own is not None else message.text,
+        priority=message.priority,
+        urgent=urgent,
+        created_at=message.created_at,
+        valid_until=message.valid_until,
+        devices=devices,
+    )
+
+
+def settle(db: Db, line: LineFacts, handover: Handover, result: HandoverResult, at: Handed) -> Settled:
+    """Writes down a result, retires dead addresses, and applies receipts that were quicker than the answer (I22)."""
+    progress = messages.progress(db, handover.message)
+    if progress is None:
+        return Settled(())
+    retired = handovers.close_pushes(db, handover.message, result.pushes)
+    changed = messages.apply(db, [lifecycle.handed(progress, handover.attempt, result.outcome, at)], at.now)
+    if isinstance(result.outcome, Accepted) and result.outcome.provider_ids and not line.to_devices:
+        ids = result.outcome.provider_ids
+        handovers.add_parts(db, line.name, handover.message, handover.attempt, ids, at.now)
+        for early in handovers.take_unmatched(db, line.name, ids, handover.to):
+            changed += apply_receipt(db, handovers.match(db, early), at.now)
+    return Settled(tuple(changed), tuple(retired))
+
+
+def apply_receipt(db: Db, matched: handovers.Matched | None, now: int) -> list[Progress]:
+    """Applies a receipt to the message it was matched with."""
+    if matched is None or (progress := messages.progress(db, matched.message)) is None:
+        return []
+    decision = receipts.receipt(progress, matched.attempt, matched.state, matched.at, now, matched.reason)
+    return [] if decision is None else messages.apply(db, [decision], now)
+
+
+def crash(db: Db, handover: Handover, at: Handed, reason: str) -> Settled:
+    """Writes down that a driver raised where it should have answered."""
+    progress = messages.progress(db, handover.message)
+    if progress is None or progress.attempt != handover.attempt or progress.state is not MessageState.SENDING:
+        return Settled(())
+    return Settled(tuple(messages.apply(db, [lifecycle.crashed(progress, at, reason)], at.now)))
+
+
+def is_intact(mac_key: bytes, sealed: Sealed) -> bool:
+    """Whether recipient and text are still those that were accepted (I39)."""
+    message = sealed.message
+    return binding.verify(
+        mac_key, sealed.mac, message.id, message.to, message.person, message.text, message.title, message.per_line
+    )

@@ -1,0 +1,62 @@
+"""Receipts: the far end's later word, from a provider or from the device itself, acknowledged only once committed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from datasms_daemon.delivery.changes import Changes
+from datasms_daemon.delivery.handover import apply_receipt
+from datasms_daemon.model import DeviceId, DeviceReceipt, LineReceipt, Progress
+from datasms_daemon.ops.metrics import Metrics
+from datasms_daemon.store import handovers
+from datasms_daemon.store.handovers import Matched
+from datasms_daemon.store.store import Db, Store
+
+
+class Receipts:
+    """Applies receipts and tells what follows."""
+
+    def __init__(self, store: Store, now_ms: Callable[[], int], changes: Changes, metrics: Metrics) -> None:
+        self._store = store
+        self._now_ms = now_ms
+        self._changes = changes
+        self._metrics = metrics
+
+    async def from_line(self, receipt: LineReceipt) -> None:
+        """Commits a provider's receipt; one that matches nothing yet is kept for the answer it may precede (I22)."""
+        now = self._now_ms()
+
+        def unit(db: Db) -> tuple[bool, list[Progress]]:
+            matched = handovers.match(db, receipt)
+            if matched is None:
+                handovers.keep_unmatched(db, receipt, now)
+            return matched is not None, apply_receipt(db, matched, now)
+
+        known, changed = await self._store.write(unit)
+        self._metrics.receipts.labels("line", receipt.state.value).inc()
+        if not known:
+            self._metrics.unmatched.inc()
+        self._changes.applied(changed)
+
+    async def from_device(self, device: DeviceId, receipts: tuple[DeviceReceipt, ...]) -> tuple[str, ...]:
+        """Commits a device's receipts; the ids that are not in its inbox come back."""
+        now = self._now_ms()
+
+        def unit(db: Db) -> tuple[list[str], list[Progress]]:
+            unknown: list[str] = []
+            changed: list[Progress] = []
+            for receipt in receipts:
+                attempt = handovers.push_attempt(db, receipt.message, device)
+                if attempt is None:
+                    unknown.append(receipt.message)
+                    continue
+                handovers.mark_push(db, receipt.message, device, receipt.state)
+                matched = Matched(receipt.message, attempt, receipt.state, receipt.at)
+                changed += apply_receipt(db, matched, now)
+            return unknown, changed
+
+        unknown, changed = await self._store.write(unit)
+        for receipt in receipts:
+            self._metrics.receipts.labels("device", receipt.state.value).inc()
+        self._changes.applied(changed)
+        return tuple(unknown)

@@ -1,0 +1,222 @@
+"""Messages as they are followed and changed, and what came in."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+from twisted.internet.interfaces import IReactorTime
+
+from datasms_daemon.gateway.ports import Core
+from datasms_daemon.gateway.records import (
+    Cursor,
+    EventView,
+    InboundQuery,
+    InboundView,
+    Items,
+    MessageItem,
+    MessagesQuery,
+    MessageView,
+    Page,
+    RescheduleRequest,
+    WaitQuery,
+)
+from datasms_daemon.gateway.rights import CHANGE, INBOUND, READ, GatewayApi, sees
+from datasms_daemon.gateway.views import event_view, inbound_view, message_item, message_view, page
+from datasms_daemon.model import Conflict, Dossier, Inbound, Key, MessageId, MessageQuery, Problem
+from datasms_daemon.web.bodies import Json
+from datasms_daemon.web.problems import HttpProblem
+from datasms_daemon.web.routes import Call, Reply
+from datasms_daemon.web.times import parse_time
+from datasms_daemon.web.waiting import Signal
+
+INBOUND_POLL_S = 1.0
+
+_BY_ID = {"id": Cursor}
+_CSV = b"text/csv"
+_NDJSON = b"application/x-ndjson"
+
+T = TypeVar("T")
+
+
+class Messages:
+    """The calls on messages that exist; ``add_to`` declares them."""
+
+    def __init__(self, core: Core, reactor: IReactorTime) -> None:
+        self._core = core
+        self._reactor = reactor
+        self._lines = msgspec.json.Encoder().encode_lines
+
+    def add_to(self, api: GatewayApi) -> None:
+        """Declares the calls."""
+        api.route(
+            "GET",
+            "/v1/messages",
+            permission=READ,
+            summary="Messages, newest first",
+            query=MessagesQuery,
+            answer=Page[MessageItem],
+            media=(_CSV.decode(), _NDJSON.decode()),
+        )(self.find)
+        api.route(
+            "GET",
+            "/v1/messages/<id>",
+            permission=READ,
+            summary="One message; with wait, as soon as it changed or is final",
+            query=WaitQuery,
+            answer=MessageView,
+            parameters=_BY_ID,
+        )(self.get)
+        api.route(
+            "GET",
+            "/v1/messages/<id>/trace",
+            permission=READ,
+            summary="What was decided about a message and why",
+            answer=Items[EventView],
+            parameters=_BY_ID,
+        )(self.trace)
+        api.route(
+            "PATCH",
+            "/v1/messages/<id>",
+            permission=CHANGE,
+            summary="Send at another time, while nothing was tried",
+            body=Json(RescheduleRequest),
+            answer=MessageView,
+            problems=("conflict",),
+            parameters=_BY_ID,
+        )(self.reschedule)
+        api.route(
+            "DELETE",
+            "/v1/messages/<id>",
+            permission=CHANGE,
+            summary="Cancel what is not yet handed over",
+            answer=MessageView,
+            problems=("conflict",),
+            parameters=_BY_ID,
+        )(self.cancel)
+        api.route(
+            "GET",
+            "/v1/inbound",
+            permission=INBOUND,
+            summary="Texts from outside for this sender, oldest first; next is where to go on",
+            query=InboundQuery,
+            answer=Page[InboundView],
+        )(self.inbound)
+
+    async def find(self, call: Call[Key, None, MessagesQuery]) -> Page[MessageItem] | Reply:
+        """A page as JSON, CSV or one JSON object a line; the cursor of those two is in the Link header."""
+        query = self._query(call.query, call.caller)
+        dossiers = await self._core.messages(query)
+        found = page([(dossier.message.id, message_item(dossier)) for dossier in dossiers], call.query.limit)
+        if call.accepts(_CSV):
+            return Reply(_table(found.items), headers=_link(found), media=b"text/csv; charset=utf-8")
+        if call.accepts(_NDJSON):
+            return Reply(self._lines(found.items), headers=_link(found), media=_NDJSON)
+        return found
+
+    async def get(self, call: Call[Key, None, WaitQuery]) -> MessageView:
+        """One message, at once or after a change."""
+        id_, sender = MessageId(call.path["id"]), sees(call.caller)
+
+        def watch(changed: Callable[[], None]) -> Callable[[], None]:
+            return self._core.watch(id_, changed)
+
+        found = _found(await self._core.dossier(id_, sender))
+        if call.query.wait and not found.progress.state.is_final:
+            with Signal(self._reactor, call.request, call.query.wait, watch) as signal:
+                now = _found(await self._core.dossier(id_, sender))
+                while now.progress == found.progress and await signal.wait():
+                    now = _found(await self._core.dossier(id_, sender))
+                found = now
+        return message_view(found)
+
+    async def trace(self, call: Call[Key, None, None]) -> Items[EventView]:
+        """Every decision."""
+        events = _found(await self._core.trace(MessageId(call.path["id"]), sees(call.caller)))
+        return Items(tuple(event_view(event) for event in events))
+
+    async def reschedule(self, call: Call[Key, RescheduleRequest, None]) -> MessageView:
+        """Another time."""
+        text = call.body.send_at
+        send_at = None if text == "now" else parse_time(text)
+        if send_at is None and text != "now":
+            fault = Problem("/send_at", "write now, or a time with offset as 2026-11-24T08:00:00+01:00")
+            raise HttpProblem("invalid", "The request cannot be carried out", [fault])
+        id_ = MessageId(call.path["id"])
+        return _changed(await self._core.reschedule(id_, sees(call.caller), call.caller.name, send_at))
+
+    async def cancel(self, call: Call[Key, None, None]) -> MessageView:
+        """No further try."""
+        id_ = MessageId(call.path["id"])
+        return _changed(await self._core.cancel(id_, sees(call.caller), call.caller.name))
+
+    async def inbound(self, call: Call[Key, None, InboundQuery]) -> Page[InboundView]:
+        """What came in after the cursor, at once or as soon as there is something."""
+        after, limit = int(call.query.after), call.query.limit
+        found = await self._core.inbound(call.caller.name, after, limit)
+        if call.query.wait and not found:
+            with Signal(self._reactor, call.request, call.query.wait, every=INBOUND_POLL_S) as signal:
+                while not found and await signal.wait():
+                    found = await self._core.inbound(call.caller.name, after, limit)
+        return Page(tuple(map(inbound_view, found)), _last(found) or call.query.after)
+
+    def _query(self, asked: MessagesQuery, key: Key) -> MessageQuery:
+        problems: list[Problem] = []
+        number = None if asked.to is None else self._core.normalise(asked.to)
+        if asked.to is not None and number is None:
+            problems.append(Problem("/to", "this is not a valid phone number"))
+        query = MessageQuery(
+            sender=sees(key),
+            status=asked.status,
+            to=number,
+            priority=asked.priority,
+            line=asked.line,
+            reference=asked.reference,
+            since=_time("since", asked.since, problems),
+            until=_time("until", asked.until, problems),
+            after=None if asked.after is None else MessageId(asked.after),
+            limit=asked.limit + 1,
+        )
+        if problems:
+            raise HttpProblem("bad_query", "A query parameter cannot be used", problems)
+        return query
+
+
+def _found(found: T | None) -> T:
+    if found is None:
+        raise HttpProblem("not_found", "There is no such message")
+    return found
+
+
+def _changed(result: Dossier | Conflict | None) -> MessageView:
+    if isinstance(result, Conflict):
+        raise HttpProblem("conflict", f"The message is {result.state}: {result.detail}")
+    return message_view(_found(result))
+
+
+def _time(name: str, text: str | None, problems: list[Problem]) -> int | None:
+    time = None if text is None else parse_time(text)
+    if text is not None and time is None:
+        problems.append(Problem(f"/{name}", "write a time with offset as 2026-11-24T08:00:00+01:00"))
+    return time
+
+
+def _last(found: tuple[Inbound, ...]) -> str | None:
+    return str(found[-1].seq) if found else None
+
+
+def _table(items: tuple[MessageItem, ...]) -> bytes:
+    file = io.StringIO()
+    writer = csv.writer(file)
+    writer.writerow(MessageItem.__struct_fields__)
+    writer.writerows(msgspec.structs.astuple(item) for item in items)
+    return file.getvalue().encode("utf-8")
+
+
+def _link(found: Page[MessageItem]) -> tuple[tuple[bytes, bytes], ...]:
+    if found.next is None:
+        return ()
+    return ((b"Link", f'<?after={found.next}>; rel="next"'.encode("ascii")),)

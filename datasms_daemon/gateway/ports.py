@@ -1,0 +1,157 @@
+"""What the gateway asks of the core; ``delivery.core.Core`` is the real one, the tests have another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from datasms_daemon.config.records import Config
+from datasms_daemon.model import (
+    AcceptedSubmission,
+    Conflict,
+    Device,
+    DeviceId,
+    Dossier,
+    Event,
+    Explanation,
+    Group,
+    GroupId,
+    Inbound,
+    Key,
+    KeyReused,
+    LineView,
+    MessageId,
+    MessageQuery,
+    Person,
+    PersonId,
+    Problem,
+    Refused,
+    Submission,
+)
+
+
+class Keys(Protocol):
+    """Senders' keys."""
+
+    def sender_of(self, secret: str) -> Key | None:
+        """The live key with this secret, from memory; logs a failure itself."""
+
+    async def keys(self) -> tuple[Key, ...]:
+        """All keys."""
+
+    async def add_key(
+        self,
+        name: str,
+        rights: tuple[str, ...],
+        top_priority: str | None = None,
+        lines: tuple[str, ...] | None = None,
+        rate: int = 50,
+        expires_at: int | None = None,
+    ) -> tuple[Key, str]:
+        """A new key and its secret, which is shown this once."""
+
+    async def delete_key(self, id_: str) -> bool:
+        """Whether there was such a key; it no longer works."""
+
+
+class Messages(Protocol):
+    """Messages; a ``sender`` of None sees everybody's."""
+
+    async def accept(self, submission: Submission) -> AcceptedSubmission | Refused | KeyReused:
+        """Commits all of it or nothing. Raises DiskFull or StoreFailed. Cancelling the caller changes nothing."""
+
+    async def explain(self, submission: Submission) -> tuple[Explanation, ...] | Refused:
+        """The plans that ``accept`` would make; stores nothing."""
+
+    async def dossier(self, id_: MessageId, sender: str | None) -> Dossier | None:
+        """All of one message; None when there is none for this sender."""
+
+    async def messages(self, query: MessageQuery) -> tuple[Dossier, ...]:
+        """At most ``query.limit``, newest first, without attempts and pushes."""
+
+    async def trace(self, id_: MessageId, sender: str | None) -> tuple[Event, ...] | None:
+        """What was decided and why, oldest first."""
+
+    async def cancel(self, id_: MessageId, sender: str | None, by: str) -> Dossier | Conflict | None:
+        """Cancels what is not yet handed over."""
+
+    async def reschedule(
+        self, id_: MessageId, sender: str | None, by: str, send_at: int | None
+    ) -> Dossier | Conflict | None:
+        """A new time while nothing was tried; None: now."""
+
+    async def dead(self, after: MessageId | None, limit: int) -> tuple[Dossier, ...]:
+        """Parked, failed and unknown messages."""
+
+    async def resend(self, id_: MessageId, by: str) -> MessageId | Conflict | None:
+        """A new message with the content of a dead one."""
+
+    async def inbound(self, sender: str, after: int, limit: int) -> tuple[Inbound, ...]:
+        """Texts from outside for this sender, oldest first."""
+
+    def watch(self, id_: MessageId, changed: Callable[[], None]) -> Callable[[], None]:
+        """Calls ``changed`` at each change of the message; the answer ends that."""
+
+
+class Directory(Protocol):
+    """Persons, groups and their devices. What is put is put whole or not at all; problems point to ``/<index>/…``."""
+
+    async def persons(self, after: str | None, limit: int) -> tuple[Person, ...]:
+        """In the order of their ids."""
+
+    async def person(self, id_: PersonId) -> Person | None:
+        """One person."""
+
+    async def put_persons(self, persons: tuple[Person, ...], by: str) -> tuple[Problem, ...]:
+        """Creates or replaces them; what is wrong otherwise."""
+
+    async def delete_person(self, id_: PersonId, by: str) -> bool:
+        """Whether there was such a person."""
+
+    async def groups(self, after: str | None, limit: int) -> tuple[Group, ...]:
+        """In the order of their ids."""
+
+    async def group(self, id_: GroupId) -> Group | None:
+        """One group."""
+
+    async def put_groups(self, groups: tuple[Group, ...], by: str) -> tuple[Problem, ...]:
+        """Creates or replaces them; what is wrong otherwise."""
+
+    async def delete_group(self, id_: GroupId, by: str) -> bool:
+        """Whether there was such a group."""
+
+    async def devices(self, person: PersonId) -> tuple[Device, ...]:
+        """The devices of a person."""
+
+    async def revoke(self, device: DeviceId, by: str) -> bool:
+        """Whether there was such a device; it is out at once."""
+
+
+class Operations(Protocol):
+    """Lines, configuration and state."""
+
+    async def lines(self) -> tuple[LineView, ...]:
+        """All lines."""
+
+    async def pause(self, line: str, by: str) -> LineView | None:
+        """Stops hand-overs to the line."""
+
+    async def resume(self, line: str, by: str) -> LineView | None:
+        """Ends a pause or a reached day limit."""
+
+    def not_ready(self) -> str | None:
+        """Why no messages are taken; None when they are."""
+
+    @property
+    def config(self) -> Config:
+        """The running configuration; another object after each reload."""
+
+    def now(self) -> int:
+        """UTC milliseconds."""
+
+    def normalise(self, number: str) -> str | None:
+        """The number in E.164; None when it is no valid one."""
+
+
+class Core(Keys, Messages, Directory, Operations, Protocol):
+    """All of it."""

@@ -1,0 +1,359 @@
+"""What applications send and what they are answered (interfaces.md § 2).
+
+The same records decode requests and make the OpenAPI document, so that both always agree.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Generic, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from datasms_daemon.config.records import DAY
+from datasms_daemon.model import AcceptedMessage, AttemptState, DeviceState, LineName, MessageState, PersonId
+
+# ``$`` alone also matches before a newline at the end in Python.
+_END = r"(?!\n)$"
+_ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+_NUMBER = r"\+?[0-9 ()./\u00a0\u2010-\u2013-]{3,32}"
+_PRINTABLE = r"^[^\x00-\x1f\x7f]*" + _END
+
+MAX_MESSAGES = 1000
+MAX_TTL_MS = 31 * DAY
+MAX_WAIT_S = 55
+
+Id = Annotated[str, Meta(pattern=f"^{_ID}{_END}")]
+Address = Annotated[
+    str,
+    Meta(
+        pattern=f"^(person:{_ID}|group:{_ID}|{_NUMBER}){_END}",
+        description="A phone number, person:ID or group:ID",
+        examples=["+420603123456", "person:novak", "group:night-shift"],
+    ),
+]
+Number = Annotated[str, Meta(pattern=f"^{_NUMBER}{_END}", examples=["+420603123456"])]
+Title = Annotated[str, Meta(min_length=1, max_length=200, pattern=_PRINTABLE)]
+Reference = Annotated[str, Meta(min_length=1, max_length=200, pattern=_PRINTABLE)]
+Name = Annotated[str, Meta(max_length=200, pattern=_PRINTABLE)]
+Word = Annotated[str, Meta(pattern=f"^{_ID}{_END}", description="A name of the configuration")]
+BodyText = Annotated[str, Meta(min_length=1, max_length=65_536, pattern=r"^[^\x00]*$")]
+Duration = Annotated[str, Meta(pattern=rf"^[1-9][0-9]{{0,5}}[smhd]{_END}", examples=["90s", "2h"])]
+Time = Annotated[datetime, Meta(tz=True)]
+TimeText = Annotated[str, Meta(max_length=40, extra_json_schema={"format": "date-time"})]
+Cursor = Annotated[str, Meta(min_length=1, max_length=128, pattern=f"^[A-Za-z0-9._-]+{_END}")]
+SeqCursor = Annotated[str, Meta(pattern=rf"^[0-9]{{1,18}}{_END}")]
+PageSize = Annotated[int, Meta(ge=1, le=500)]
+Wait = Annotated[int, Meta(ge=0, le=MAX_WAIT_S, description="Seconds to wait for a change")]
+IdempotencyKey = Annotated[str, Meta(min_length=1, max_length=200, pattern=rf"^[!-~]+{_END}")]
+Email = Annotated[str, Meta(max_length=254, pattern=rf"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+{_END}")]
+
+T = TypeVar("T")
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of what is sent to us."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """Base of what we answer."""
+
+
+class LineTextRequest(Request, frozen=True, kw_only=True):
+    """What goes out on one line in place of the text."""
+
+    text: BodyText
+
+
+class MessageRequest(Request, frozen=True, kw_only=True):
+    """One text for one or many recipients."""
+
+    to: Annotated[tuple[Address, ...], Meta(min_length=1, max_length=MAX_MESSAGES)]
+    text: BodyText
+    title: Title | None = None
+    priority: Word | None = None
+    send_at: Time | None = None
+    ttl: Duration | None = None
+    class_: Word | None = msgspec.field(default=None, name="class")
+    attachments: Annotated[
+        tuple[str, ...], Meta(description="Not supported yet", extra_json_schema={"maxItems": 0})
+    ] = ()
+    reference: Reference | None = None
+    per_line: dict[Word, LineTextRequest] = {}
+    lines: Annotated[tuple[Word, ...], Meta(min_length=1, max_length=64)] | None = None
+    receipts: Annotated[tuple[Literal["delivered", "read"], ...], Meta(max_length=2)] = ()
+
+
+class BatchRequest(Request, frozen=True, kw_only=True):
+    """Many messages: all of them are accepted or none."""
+
+    messages: Annotated[tuple[MessageRequest, ...], Meta(min_length=1, max_length=MAX_MESSAGES)]
+
+
+class TextQuery(Request, frozen=True, kw_only=True):
+    """What may stand beside a bare text, in the query or in headers of the same names."""
+
+    title: Title | None = None
+    priority: Word | None = None
+    ttl: Duration | None = None
+    reference: Reference | None = None
+
+
+class RescheduleRequest(Request, frozen=True, kw_only=True):
+    """When to send instead."""
+
+    send_at: Annotated[
+        str,
+        Meta(
+            max_length=40,
+            extra_json_schema={"anyOf": [{"const": "now"}, {"format": "date-time"}]},
+            examples=["now", "2026-11-24T08:00:00+01:00"],
+        ),
+    ]
+
+
+class PageQuery(Request, frozen=True, kw_only=True):
+    """Which part of a list; ``after`` is ``next`` of the part before."""
+
+    limit: PageSize = 50
+    after: Cursor | None = None
+
+
+class MessagesQuery(PageQuery, frozen=True, kw_only=True):
+    """Which messages; a status may be given several times."""
+
+    status: tuple[MessageState, ...] = ()
+    to: Number | None = None
+    priority: Word | None = None
+    line: Word | None = None
+    reference: Reference | None = None
+    since: TimeText | None = None
+    until: TimeText | None = None
+
+
+class WaitQuery(Request, frozen=True, kw_only=True):
+    """How long to wait for a change of something that is not final."""
+
+    wait: Wait = 0
+
+
+class InboundQuery(Request, frozen=True, kw_only=True):
+    """Texts from outside after a cursor."""
+
+    limit: PageSize = 50
+    after: SeqCursor = "0"
+    wait: Wait = 0
+
+
+class PersonRequest(Request, frozen=True, kw_only=True):
+    """A person; ``id`` may be left out where the path says it."""
+
+    id: Id | None = None
+    name: Name = ""
+    numbers: Annotated[tuple[Number, ...], Meta(max_length=10)] = ()
+    email: Email | None = None
+    groups: Annotated[tuple[Id, ...], Meta(max_length=1000)] = ()
+    language: Annotated[str, Meta(pattern=rf"^[A-Za-z]{{2,8}}(-[A-Za-z0-9]{{1,8}})*{_END}", max_length=35)] | None = (
+        None
+    )
+
+
+class GroupRequest(Request, frozen=True, kw_only=True):
+    """A group; ``id`` may be left out where the path says it."""
+
+    id: Id | None = None
+    name: Name = ""
+    members: Annotated[tuple[Id, ...], Meta(max_length=10_000)] = ()
+    parent: Id | None = None
+
+
+class DirectoryRequest(Request, frozen=True, kw_only=True):
+    """Many persons and groups at once, each with its ``id``."""
+
+    persons: Annotated[tuple[PersonRequest, ...], Meta(max_length=10_000)] = ()
+    groups: Annotated[tuple[GroupRequest, ...], Meta(max_length=10_000)] = ()
+
+
+class KeyRequest(Request, frozen=True, kw_only=True):
+    """A new key; without ``lines`` all of them are allowed."""
+
+    name: Id
+    rights: Annotated[
+        tuple[Literal["send", "read", "inbound", "directory", "operate", "admin"], ...],
+        Meta(min_length=1, max_length=6, extra_json_schema={"uniqueItems": True}),
+    ]
+    top_priority: Word | None = None
+    lines: Annotated[tuple[Word, ...], Meta(min_length=1, max_length=64)] | None = None
+    rate: Annotated[int, Meta(ge=1, le=100_000, description="Requests a second")] = 50
+    expires_at: Time | None = None
+
+
+class AcceptedAnswer(Answer, frozen=True):
+    """What was committed."""
+
+    id: str
+    messages: tuple[AcceptedMessage, ...]
+
+
+class PushView(Answer, frozen=True):
+    """One push to one device."""
+
+    device: str
+    channel: str
+    state: str
+
+
+class AttemptView(Answer, frozen=True):
+    """One try on one line."""
+
+    step: int
+    line: LineName
+    state: AttemptState
+    sent_at: str | None
+    deadline: str | None
+    finished_at: str | None
+    outcome: str | None
+    reason: str | None
+    late: bool
+    pushes: tuple[PushView, ...]
+
+
+class MessageItem(Answer, frozen=True):
+    """A message as a list shows it."""
+
+    id: str
+    to: str | None
+    person: str | None
+    sender: str
+    priority: str
+    reference: str | None
+    status: MessageState
+    line: str | None
+    created_at: str
+    send_at: str | None
+    delivered_at: str | None
+    read_at: str | None
+    valid_until: str
+    code: str | None
+
+
+class MessageView(MessageItem, frozen=True):
+    """A message with what was tried."""
+
+    attempts: tuple[AttemptView, ...]
+
+
+class Page(Answer, Generic[T], frozen=True):
+    """A part of a list; ``next`` is the cursor of the following part."""
+
+    items: tuple[T, ...]
+    next: str | None
+
+
+class Items(Answer, Generic[T], frozen=True):
+    """A whole list."""
+
+    items: tuple[T, ...]
+
+
+class EventView(Answer, frozen=True):
+    """One decision."""
+
+    at: str
+    kind: str
+    detail: dict[str, str | int | bool | None]
+
+
+class StepView(Answer, frozen=True):
+    """One step a message would take."""
+
+    line: LineName
+    wait: str
+    success: str
+    parts: int | None
+
+
+class SkippedView(Answer, frozen=True):
+    """A line that is left out, and why."""
+
+    line: LineName
+    reason: str
+
+
+class ExplanationView(Answer, frozen=True):
+    """The way one recipient's message would go."""
+
+    to: str | None
+    person: str | None
+    rules: tuple[str, ...]
+    steps: tuple[StepView, ...]
+    skipped: tuple[SkippedView, ...]
+
+
+class InboundView(Answer, frozen=True):
+    """A text from outside."""
+
+    id: str
+    line: LineName
+    from_: str = msgspec.field(name="from")
+    to: str
+    text: str
+    at: str
+    person: PersonId | None
+
+
+class DeviceView(Answer, frozen=True):
+    """A device; its address and keys are nobody's business."""
+
+    id: str
+    person: PersonId
+    channel: str
+    name: str
+    platform: str
+    state: DeviceState
+    last_seen_at: str | None
+
+
+class DirectoryAnswer(Answer, frozen=True):
+    """How many were put."""
+
+    persons: int
+    groups: int
+
+
+class KeyView(Answer, frozen=True):
+    """A key without its secret."""
+
+    id: str
+    name: str
+    rights: tuple[str, ...]
+    top_priority: str | None
+    lines: tuple[str, ...] | None
+    rate: int
+    created_at: str
+    expires_at: str | None
+
+
+class NewKeyView(KeyView, frozen=True):
+    """A new key; the secret is shown this once."""
+
+    secret: str
+
+
+class ResendAnswer(Answer, frozen=True):
+    """The new message."""
+
+    id: str
+
+
+class StateAnswer(Answer, frozen=True):
+    """Whether the daemon is well."""
+
+    status: Literal["ok"] = "ok"
+
+
+class VersionAnswer(Answer, frozen=True):
+    """Which daemon this is."""
+
+    version: str

@@ -1,0 +1,136 @@
+"""The core's records as applications read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import msgspec
+
+from datasms_daemon.config.units import format_duration
+from datasms_daemon.gateway.records import (
+    AttemptView,
+    DeviceView,
+    EventView,
+    ExplanationView,
+    InboundView,
+    KeyView,
+    MessageItem,
+    MessageView,
+    Page,
+    PushView,
+    SkippedView,
+    StepView,
+)
+from datasms_daemon.model import Attempt, Device, Dossier, Event, Explanation, Inbound, Key
+from datasms_daemon.web.times import rfc3339, rfc3339_or_none
+
+T = TypeVar("T")
+
+
+def message_item(dossier: Dossier) -> MessageItem:
+    """A message without its attempts."""
+    message, progress = dossier.message, dossier.progress
+    step = min(progress.step, len(progress.plan) - 1)
+    return MessageItem(
+        id=message.id,
+        to=message.to,
+        person=message.person,
+        sender=message.sender,
+        priority=message.priority,
+        reference=message.reference,
+        status=progress.state,
+        line=progress.plan[step].line if progress.attempt and step >= 0 else None,
+        created_at=rfc3339(message.created_at),
+        send_at=rfc3339_or_none(message.send_at),
+        delivered_at=rfc3339_or_none(progress.delivered_at),
+        read_at=rfc3339_or_none(progress.read_at),
+        valid_until=rfc3339(progress.valid_until),
+        code=progress.code,
+    )
+
+
+def message_view(dossier: Dossier) -> MessageView:
+    """A message with its attempts and their pushes."""
+    attempts = tuple(_attempt(attempt, dossier) for attempt in dossier.attempts)
+    return MessageView(**msgspec.structs.asdict(message_item(dossier)), attempts=attempts)
+
+
+def event_view(event: Event) -> EventView:
+    """One line of a trace."""
+    return EventView(rfc3339(event.at), event.kind, event.detail)
+
+
+def explanation_view(explanation: Explanation) -> ExplanationView:
+    """One recipient's plan."""
+    return ExplanationView(
+        to=explanation.to,
+        person=explanation.person,
+        rules=explanation.rules,
+        steps=tuple(
+            StepView(step.line, format_duration(step.wait_ms), step.success, step.parts) for step in explanation.steps
+        ),
+        skipped=tuple(SkippedView(line.line, line.reason) for line in explanation.skipped),
+    )
+
+
+def inbound_view(inbound: Inbound) -> InboundView:
+    """A text from outside; its id is the cursor."""
+    return InboundView(
+        id=str(inbound.seq),
+        line=inbound.line,
+        from_=inbound.from_,
+        to=inbound.to,
+        text=inbound.text,
+        at=rfc3339(inbound.at),
+        person=inbound.person,
+    )
+
+
+def device_view(device: Device) -> DeviceView:
+    """A device without its address and keys."""
+    return DeviceView(
+        id=device.id,
+        person=device.person,
+        channel=device.channel,
+        name=device.name,
+        platform=device.platform,
+        state=device.state,
+        last_seen_at=rfc3339_or_none(device.last_seen_at),
+    )
+
+
+def key_view(key: Key) -> KeyView:
+    """A key without its secret."""
+    return KeyView(
+        id=key.id,
+        name=key.name,
+        rights=key.rights,
+        top_priority=key.top_priority,
+        lines=key.lines,
+        rate=key.rate,
+        created_at=rfc3339(key.created_at),
+        expires_at=rfc3339_or_none(key.expires_at),
+    )
+
+
+def page(found: Sequence[tuple[str, T]], limit: int) -> Page[T]:
+    """A page of at most ``limit`` of the (cursor, item) pairs found; one more than that was asked for."""
+    more = len(found) > limit
+    shown = found[:limit]
+    return Page(tuple(item for _, item in shown), shown[-1][0] if more else None)
+
+
+def _attempt(attempt: Attempt, dossier: Dossier) -> AttemptView:
+    return AttemptView(
+        step=attempt.step,
+        line=attempt.line,
+        state=attempt.state,
+        sent_at=rfc3339_or_none(attempt.sent_at),
+        deadline=rfc3339_or_none(attempt.deadline),
+        finished_at=rfc3339_or_none(attempt.finished_at),
+        outcome=attempt.outcome,
+        reason=attempt.reason,
+        late=attempt.late,
+        pushes=tuple(PushView(push.device, push.channel, push.state) for push in dossier.pushes if push.n == attempt.n),
+    )

@@ -1,0 +1,153 @@
+"""The datasms line: a message goes to all devices of a person at once, each through its own channel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from datasms_daemon.config.records import DatasmsLine
+from datasms_daemon.interfaces import IChannel, ILine, ILineHost
+from datasms_daemon.model import (
+    Accepted,
+    AddressGone,
+    Device,
+    DeviceId,
+    Handover,
+    HandoverResult,
+    Later,
+    LineDown,
+    LineState,
+    LineStatus,
+    NotSent,
+    Outcome,
+    PushOrder,
+    PushResult,
+    Unknown,
+)
+
+log = Logger()
+
+
+@implementer(ILine)
+class DatasmsDriver:
+    """Hands messages to the channels; starts them with itself and stops them after its last hand-over.
+
+    ``notify`` tells the connected clients of a device that there is news. ``now_ms`` is UTC. ``lease_ms`` must be
+    longer than any channel's own time limit.
+    """
+
+    drops_repeats = True
+
+    def __init__(
+        self,
+        options: DatasmsLine,
+        channels: Mapping[str, IChannel],
+        notify: Callable[[DeviceId], None],
+        now_ms: Callable[[], int],
+        lease_ms: int = 60_000,
+    ) -> None:
+        self.name = options.name
+        self.lease_ms = lease_ms
+        self._concurrency = options.concurrency
+        self._channels = channels
+        self._notify = notify
+        self._now_ms = now_ms
+        self._host: ILineHost | None = None
+        self._in_flight = 0
+        self._idle: list[Deferred[None]] = []
+        self._stopped = False
+
+    def start(self, host: ILineHost) -> None:
+        """Start the channels; from now on there is room."""
+        self._host = host
+        for channel in self._channels.values():
+            channel.start()
+
+    async def stop(self) -> None:
+        """Take nothing more, wait for the hand-overs under way, then close the channels."""
+        self._stopped = True
+        if self._in_flight:
+            idle: Deferred[None] = Deferred()
+            self._idle.append(idle)
+            await idle
+        for channel in self._channels.values():
+            await channel.stop()
+
+    def status(self) -> LineStatus:
+        """Degraded while it has no room. Troubles of a single channel show in its pushes' outcomes."""
+        return LineStatus(LineState.UP if self.room() else LineState.DEGRADED)
+
+    def room(self) -> int:
+        """How many more hand-overs it takes now."""
+        return 0 if self._stopped else max(0, self._concurrency - self._in_flight)
+
+    async def send(self, handover: Handover) -> HandoverResult:
+        """One push a device, all at once; the outcome is the best of them (``outcome_of``)."""
+        if self._stopped:
+            return HandoverResult(NotSent("the line is stopping"))
+        self._in_flight += 1
+        try:
+            pushes = await self._push_all(handover)
+        finally:
+            self._in_flight -= 1
+            self._made_room()
+        return HandoverResult(outcome_of([push.outcome for push in pushes]), pushes)
+
+    async def _push_all(self, handover: Handover) -> tuple[PushResult, ...]:
+        if len(handover.devices) == 1:
+            return (await self._push(handover, handover.devices[0]),)
+        pushes = [Deferred.fromCoroutine(self._push(handover, device)) for device in handover.devices]
+        return tuple(await gatherResults(pushes))
+
+    async def _push(self, handover: Handover, device: Device) -> PushResult:
+        return PushResult(device.id, device.address, await self._outcome(handover, device))
+
+    async def _outcome(self, handover: Handover, device: Device) -> Outcome:
+        channel = self._channels.get(device.channel)
+        if channel is None:
+            return NotSent("the device's channel is not configured")
+        ttl_ms = max(0, handover.valid_until - self._now_ms())
+        try:
+            self._notify(device.id)
+            return await channel.push(PushOrder(handover.message, device, handover.urgent, ttl_ms))
+        except Exception:
+            # A fault in one channel must not decide about the other devices; nobody knows how far it came.
+            log.failure("channel {channel} failed", channel=device.channel)
+            return Unknown("internal fault in the channel")
+
+    def _made_room(self) -> None:
+        if not self._in_flight:
+            idle, self._idle = self._idle, []
+            for waiter in idle:
+                waiter.callback(None)
+        # Told only when there was none: whoever sends looks at ``room`` itself otherwise.
+        if self._host is not None and self.room() == 1:
+            self._host.room(self.name)
+
+
+def outcome_of(outcomes: Sequence[Outcome]) -> Outcome:
+    """What the pushes to all devices of a recipient mean for the message.
+
+    One device is enough; it is given up only when all are gone, and resent only when surely nobody has it.
+    """
+    if not outcomes:
+        return AddressGone("no device")
+    accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
+    if accepted:
+        return Accepted(tuple(id_ for outcome in accepted for id_ in outcome.provider_ids))
+    alive = [outcome for outcome in outcomes if not isinstance(outcome, AddressGone)]
+    if not alive:
+        return outcomes[0]
+    for kind in (Unknown, Later, LineDown):
+        found = [outcome for outcome in alive if isinstance(outcome, kind)]
+        if found:
+            return _earliest(found) if kind is Later else found[0]
+    return next((outcome for outcome in alive if isinstance(outcome, NotSent) and not outcome.final), alive[0])
+
+
+def _earliest(outcomes: Sequence[Outcome]) -> Outcome:
+    """The one that may be tried first; no named time means as soon as we like."""
+    return min(outcomes, key=lambda outcome: (isinstance(outcome, Later) and outcome.not_before) or 0)

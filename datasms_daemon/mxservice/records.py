@@ -1,0 +1,287 @@
+"""What clients send and what they are answered (interfaces.md § 3), and the way between that and the model's records.
+
+The same records decode requests and make the OpenAPI document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Meta
+
+from datasms_daemon.model import (
+    Device,
+    DeviceReceipt,
+    DeviceState,
+    InboxItem,
+    MessageId,
+    Problem,
+    ReceiptState,
+    Registration,
+    RegistrationState,
+)
+from datasms_daemon.web.times import milliseconds, rfc3339, rfc3339_or_none
+
+# ``$`` alone also matches before a newline at the end in Python.
+_END = r"(?!\n)$"
+_PRINTABLE = r"^[^\x00-\x1f\x7f]*" + _END
+
+MAX_WAIT_S = 55
+MAX_RECEIPTS = 500
+AHEAD_MS = 5 * 60 * 1000
+"""So far may a device's clock be ahead before its times are taken for wrong."""
+
+Word = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+" + _END)]
+Label = Annotated[str, Meta(max_length=100, pattern=_PRINTABLE)]
+AddressField = Annotated[str, Meta(min_length=1, max_length=4096, pattern=_PRINTABLE)]
+Address = Annotated[
+    dict[Word, AddressField],
+    Meta(max_length=8, description="By the channel's driver: direct {}, fcm {token} or {fid}"),
+]
+Cursor = Annotated[str, Meta(pattern=r"^[0-9]{1,18}" + _END, description="The cursor of an item; 0: from the start")]
+PageSize = Annotated[int, Meta(ge=1, le=500)]
+Wait = Annotated[int, Meta(ge=0, le=MAX_WAIT_S, description="Seconds to wait for a change")]
+Time = Annotated[datetime, Meta(tz=True)]
+TimeText = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+
+
+class Sent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of what is sent to us; an unknown field is a fault."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of what we answer."""
+
+
+class Keys(Sent, frozen=True, kw_only=True):
+    """Public keys for RFC 8291, base64url: a P-256 point and 16 random bytes."""
+
+    p256dh: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{87}=?" + _END)]
+    auth: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{22}(==)?" + _END)]
+
+    def as_dict(self) -> dict[str, str]:
+        """The keys without padding."""
+        return {"p256dh": self.p256dh.rstrip("="), "auth": self.auth.rstrip("=")}
+
+
+class RegistrationRequest(Sent, frozen=True, kw_only=True):
+    """A client asks for a registration number."""
+
+    channel: Word
+    address: Address = {}
+    keys: Keys | None = None
+    name: Label = ""
+    platform: Label = ""
+    app: Label = ""
+
+
+class Sms(Answer, frozen=True, kw_only=True):
+    """The SMS that proves the number; ``uri`` opens it ready written (RFC 5724)."""
+
+    to: str
+    text: str
+    uri: str
+
+
+class RegistrationAnswer(Answer, frozen=True, kw_only=True):
+    """The user sends ``sms`` before ``expires_at``; whoever has ``secret`` gets the token."""
+
+    id: str
+    secret: str
+    number: str
+    expires_at: TimeText
+    sms: Sms
+
+
+class WaitQuery(Sent, frozen=True, kw_only=True):
+    """A long poll."""
+
+    wait: Wait = 0
+
+
+class NewDevice(Answer, frozen=True, kw_only=True):
+    """The device that came of a registration and its token, shown once."""
+
+    id: str
+    token: str
+
+
+class RegistrationStateAnswer(Answer, frozen=True, kw_only=True):
+    """How a registration stands."""
+
+    state: Literal["pending", "active", "expired", "refused"]
+    device: NewDevice | None = None
+
+
+class StreamQuery(Sent, frozen=True, kw_only=True):
+    """Where a stream begins."""
+
+    after: Cursor = "0"
+
+
+class InboxQuery(Sent, frozen=True, kw_only=True):
+    """A page of the inbox, waited for when there is nothing yet."""
+
+    after: Cursor = "0"
+    limit: PageSize = 50
+    wait: Wait = 0
+
+
+class Item(Answer, frozen=True, kw_only=True):
+    """One message as the device gets it."""
+
+    id: str
+    cursor: str
+    sent_at: TimeText
+    priority: str
+    title: str | None
+    text: str
+    attachments: tuple[str, ...] = ()
+    thread: str | None = None
+    valid_until: TimeText
+
+
+class InboxPage(Answer, frozen=True, kw_only=True):
+    """Items, oldest first; ``next`` is the cursor of the next page when there may be one."""
+
+    items: tuple[Item, ...]
+    next: str | None
+
+
+class Receipt(Sent, frozen=True, kw_only=True):
+    """What became of a message on the device, and when."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=64, pattern=_PRINTABLE)]
+    state: Literal["received", "read"]
+    at: Time
+
+
+class ReceiptsRequest(Sent, frozen=True, kw_only=True):
+    """Receipts, as a request's body or as a frame of the stream."""
+
+    receipts: Annotated[tuple[Receipt, ...], Meta(min_length=1, max_length=MAX_RECEIPTS)]
+
+
+class ReceiptsAnswer(Answer, frozen=True, kw_only=True):
+    """Committed are the ``confirmed`` ids; the ``unknown`` ones are not in this device's inbox."""
+
+    confirmed: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+
+class DeviceAnswer(Answer, frozen=True, kw_only=True):
+    """A device's own record."""
+
+    id: str
+    person: str
+    channel: str
+    name: str
+    platform: str
+    app: str
+    state: DeviceState
+    last_seen_at: TimeText | None
+
+
+class DeviceUpdate(Sent, frozen=True, kw_only=True):
+    """A new address; keys and name stay as they are unless they are given."""
+
+    address: Address
+    keys: Keys | None = None
+    name: Label | None = None
+
+
+class Health(Answer, frozen=True, kw_only=True):
+    """The service answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Version(Answer, frozen=True, kw_only=True):
+    """The daemon's version."""
+
+    version: str
+
+
+def address_faults(driver: str, address: Mapping[str, str]) -> list[Problem]:
+    """Why ``address`` cannot be one of this driver's; empty when it can."""
+    known = {"direct": (), "fcm": ("token", "fid")}.get(driver, ())
+    faults = [Problem(f"/address/{name}", "is unknown here") for name in address if name not in known]
+    if known and sum(name in address for name in known) != 1:
+        faults.append(Problem("/address", f"needs exactly one of: {', '.join(known)}"))
+    return faults
+
+
+def registration_answer(registration: Registration) -> RegistrationAnswer:
+    """What the client shows its user."""
+    uri = f"sms:{registration.sms_to}?body={quote(registration.text, safe='')}"
+    return RegistrationAnswer(
+        id=registration.id,
+        secret=registration.secret,
+        number=registration.number,
+        expires_at=rfc3339(registration.expires_at),
+        sms=Sms(to=registration.sms_to, text=registration.text, uri=uri),
+    )
+
+
+def registration_state_answer(state: RegistrationState) -> RegistrationStateAnswer:
+    """How it stands, with the token if this is the time it is shown."""
+    device = None
+    if state.device is not None and state.token is not None:
+        device = NewDevice(id=state.device, token=state.token)
+    return msgspec.convert({"state": state.state, "device": device}, RegistrationStateAnswer)
+
+
+def item_answer(item: InboxItem) -> Item:
+    """An inbox item on the wire."""
+    return Item(
+        id=item.id,
+        cursor=str(item.seq),
+        sent_at=rfc3339(item.sent_at),
+        priority=item.priority,
+        title=item.title,
+        text=item.text,
+        valid_until=rfc3339(item.valid_until),
+    )
+
+
+def page_answer(items: tuple[InboxItem, ...], limit: int) -> InboxPage:
+    """A page of at most ``limit`` items."""
+    following = str(items[-1].seq) if len(items) == limit else None
+    return InboxPage(items=tuple(map(item_answer, items)), next=following)
+
+
+def device_receipts(receipts: tuple[Receipt, ...], now: int) -> tuple[DeviceReceipt, ...]:
+    """The receipts as the core takes them; a time too far ahead becomes ``now``."""
+    states = {"received": ReceiptState.DELIVERED, "read": ReceiptState.READ}
+    times = [milliseconds(receipt.at) for receipt in receipts]
+    return tuple(
+        DeviceReceipt(
+            message=MessageId(receipt.id), state=states[receipt.state], at=at if at <= now + AHEAD_MS else now
+        )
+        for receipt, at in zip(receipts, times, strict=True)
+    )
+
+
+def receipts_answer(receipts: tuple[DeviceReceipt, ...], unknown: tuple[str, ...]) -> ReceiptsAnswer:
+    """Which of ``receipts`` are committed."""
+    missing = set(unknown)
+    confirmed = dict.fromkeys(receipt.message for receipt in receipts if receipt.message not in missing)
+    return ReceiptsAnswer(confirmed=tuple(confirmed), unknown=tuple(dict.fromkeys(unknown)))
+
+
+def device_answer(device: Device) -> DeviceAnswer:
+    """A device as it sees itself; the address it gave is not repeated, it may be a secret."""
+    return DeviceAnswer(
+        id=device.id,
+        person=device.person,
+        channel=device.channel,
+        name=device.name,
+        platform=device.platform,
+        app=device.app,
+        state=device.state,
+        last_seen_at=rfc3339_or_none(device.last_seen_at),
+    )

@@ -1,0 +1,75 @@
+"""The conditions of rules, compiled: what ``when`` says becomes a tuple of cheap checks.
+
+A list of alternatives holds when none of its ``!x`` applies and, if it names anything without ``!``, one of those does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from datasms_daemon.rules.patterns import NUMBER_REACH, TEXT_REACH, compile_pattern
+
+TextCheck = Callable[[str | None], bool]
+"""Whether a condition holds for a value; None is a value that nothing applies to."""
+
+
+def split_not(alternatives: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What is asked for and what is excluded (without its ``!``)."""
+    wanted = [each for each in alternatives if not each.startswith("!")]
+    unwanted = [each[1:] for each in alternatives if each.startswith("!")]
+    return wanted, unwanted
+
+
+def expand(patterns: Sequence[str], aliases: Mapping[str, Sequence[str]]) -> list[str]:
+    """The patterns with each ``$alias`` replaced by its own. KeyError: no such alias."""
+    found: list[str] = []
+    for each in patterns:
+        found.extend(aliases[each[1:]] if each.startswith("$") else (each,))
+    return found
+
+
+def word_check(alternatives: Sequence[str]) -> TextCheck:
+    """Whether a word is one of those asked for."""
+    listed, excluded = split_not(alternatives)
+    wanted, unwanted = frozenset(listed), frozenset(excluded)
+    if wanted:
+        return (wanted - unwanted).__contains__
+    return lambda word: word not in unwanted
+
+
+def groups_check(alternatives: Sequence[str]) -> Callable[[frozenset[str]], bool]:
+    """Whether one who is in these groups is among those asked for."""
+    listed, excluded = split_not(alternatives)
+    wanted, unwanted = frozenset(listed), frozenset(excluded)
+
+    def holds(groups: frozenset[str]) -> bool:
+        return unwanted.isdisjoint(groups) and (not wanted or not wanted.isdisjoint(groups))
+
+    return holds
+
+
+def number_check(alternatives: Sequence[str], aliases: Mapping[str, Sequence[str]]) -> TextCheck:
+    """Whether an E.164 number matches one of the patterns or aliases."""
+    return _pattern_check(alternatives, aliases, NUMBER_REACH)
+
+
+def text_check(alternatives: Sequence[str]) -> TextCheck:
+    """Whether one of the patterns is found in the first ``TEXT_REACH`` characters, whatever their case."""
+    return _pattern_check(alternatives, {}, TEXT_REACH)
+
+
+def _pattern_check(alternatives: Sequence[str], aliases: Mapping[str, Sequence[str]], reach: int) -> TextCheck:
+    listed, excluded = split_not(alternatives)
+    wanted = [compile_pattern(each, reach) for each in expand(listed, aliases)]
+    unwanted = [compile_pattern(each, reach) for each in expand(excluded, aliases)]
+
+    def holds(value: str | None) -> bool:
+        seen = None if value is None else value[:reach]
+        return not _any(unwanted, seen) and (not wanted or _any(wanted, seen))
+
+    return holds
+
+
+def _any(patterns: list[re.Pattern[str]], value: str | None) -> bool:
+    return value is not None and any(pattern.search(value) for pattern in patterns)

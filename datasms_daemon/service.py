@@ -1,0 +1,221 @@
+"""The daemon as a service: what starts and stops in which order, what a reload changes, what is fatal."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from datasms_daemon import __version__
+from datasms_daemon.assembly import Parts, Reactor, lines_of
+from datasms_daemon.config.load import changes_needing_restart, load_with_warnings
+from datasms_daemon.config.records import Config
+from datasms_daemon.delivery import housekeeping, recovery
+from datasms_daemon.errors import DatasmsError
+from datasms_daemon.interfaces import ILine
+from datasms_daemon.listeners import Listeners
+from datasms_daemon.model import LineName
+from datasms_daemon.ops.clock import Clock
+from datasms_daemon.ops.systemd import Notifier
+from datasms_daemon.store import operations
+from datasms_daemon.store.operations import LineRow
+from datasms_daemon.store.store import Store, ThreadStore
+
+DRAIN_S = 10.0
+HEARTBEAT_S = 10.0
+STALLED_MS = 120_000
+
+
+class DaemonService(Service):
+    """One daemon. ``fatal`` ends the process with exit 1 after an orderly stop."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        config: Config,
+        config_file: Path | None,
+        env: Mapping[str, str],
+        reactor: Reactor,
+        fatal: Callable[[str], None],
+        notifier: Notifier,
+    ) -> None:
+        self._config = config
+        self._config_file = config_file
+        self._env = env
+        self._reactor = reactor
+        self._fatal = fatal
+        self._notifier = notifier
+        self._store: Store | None = None
+        self._parts: Parts | None = None
+        self._listeners: Listeners | None = None
+        self._heart = LoopingCall(self._beat)
+        self._heart.clock = reactor
+        self._starting: Deferred[None] | None = None
+
+    # --- start -------------------------------------------------------------------------------------------------------
+
+    def startService(self) -> None:
+        """Opens the store at once, so that what is wrong with it is said before anything else; the rest follows."""
+        super().startService()  # type: ignore[no-untyped-call]
+        state_dir = self._config.daemon.state_dir
+        assert state_dir is not None, "the loader fills it in"
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._store = ThreadStore(housekeeping.database_path(self._config), self._reactor, self._store_failed)
+        self._starting = Deferred.fromCoroutine(self._start(self._store))
+        self._starting.addErrback(self._could_not_start)
+
+    async def _start(self, store: Store) -> None:
+        last_alive = await store.read(lambda db: operations.meta(db, housekeeping.HEARTBEAT))
+        clock = Clock(not_before=int(last_alive or 0))
+        parts = self._parts = Parts(self._config, store, self._reactor, clock, os.urandom)
+        await parts.keys.load()
+        kept = await store.read(operations.lines)
+        drivers = {name: parts.line(options, self._config) for name, options in lines_of(self._config).items()}
+        self._listeners = Listeners(self._config, parts, self._reactor)
+        await self._listeners.open()
+        for name, options in lines_of(self._config).items():
+            parts.dispatch.add(parts.way(drivers[name], options, kept.get(name, LineRow())))
+        interrupted = await recovery.recover(parts.store, clock.now_ms, parts.dispatch.ways, parts.changes)
+        if interrupted:
+            self._log.warn("{count} hand-overs were interrupted by the last stop", count=interrupted)
+        for driver in drivers.values():
+            driver.start(parts.host)
+        parts.deadlines.pull(clock.now_ms())
+        for name in await store.read(recovery.waiting_lines):
+            parts.dispatch.wake(name)
+        self._heart.start(HEARTBEAT_S).addErrback(self._heart_failed)
+        parts.core.set_ready(None)
+        self._watch_for_reload()
+        self._announce()
+
+    def _announce(self) -> None:
+        assert self._listeners is not None
+        for name, where in self._listeners.addresses():
+            self._log.info("{name} listens on {where}", name=name, where=where)
+        if self._parts is not None and not self._parts.keys.all():
+            self._log.info("no application has a key yet; make the first one: datasms key add NAME --rights send,read")
+        self._log.info("datasms {version} is ready", version=__version__)
+        self._notifier.tell("READY=1", f"STATUS=datasms {__version__}")
+
+    def _could_not_start(self, failure: Failure) -> None:
+        if not failure.check(DatasmsError):
+            self._log.failure("the daemon could not start", failure=failure)
+        self._fatal(f"the daemon could not start: {failure.getErrorMessage()}")
+
+    # --- running -----------------------------------------------------------------------------------------------------
+
+    async def _beat(self) -> None:
+        parts = self._parts
+        if parts is None:
+            return
+        await housekeeping.beat(parts.store, parts.clock, parts.metrics)
+        if parts.clock.now_ms() - parts.deadlines.last_run_ms < STALLED_MS:
+            self._notifier.tell("WATCHDOG=1")
+
+    def _heart_failed(self, failure: Failure) -> None:
+        self._log.failure("housekeeping failed", failure=failure)
+        if self.running and not self._heart.running:
+            self._heart.start(HEARTBEAT_S, now=False).addErrback(self._heart_failed)
+
+    def _store_failed(self, failure: Failure) -> None:
+        """Nothing may be acknowledged or sent any more; the supervisor starts us again (I27)."""
+        self._log.critical("the store failed: {why}", why=failure.getErrorMessage())
+        self._fatal("the store failed")
+
+    # --- reload ------------------------------------------------------------------------------------------------------
+
+    def _watch_for_reload(self) -> None:
+        signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self.reload))
+
+    def reload(self) -> None:
+        """Takes the configuration file anew: all of it, or nothing and a word about why."""
+        done = Deferred.fromCoroutine(self._reload())
+        done.addErrback(lambda failure: self._log.failure("the reload failed", failure=failure))
+
+    async def _reload(self) -> None:
+        parts, listeners = self._parts, self._listeners
+        if parts is None or listeners is None or not self.running:
+            return
+        self._notifier.tell("RELOADING=1")
+        try:
+            loaded = load_with_warnings(self._config_file, self._env)
+            if fixed := changes_needing_restart(self._config, loaded.config):
+                raise DatasmsError(f"these need a restart: {', '.join(fixed)}")
+            drivers = self._new_drivers(parts, loaded.config)
+            listeners.reload_certificates()
+        except DatasmsError as error:
+            self._log.error("the new configuration is not used, the old one stays: {why}", why=str(error))
+            self._notifier.tell("READY=1")
+            return
+        for warning in loaded.warnings:
+            self._log.warn("{warning}", warning=warning)
+        await self._exchange_lines(parts, loaded.config, drivers)
+        self._notifier.tell("READY=1")
+        self._log.info("the new configuration is in use")
+
+    def _new_drivers(self, parts: Parts, config: Config) -> dict[LineName, ILine]:
+        """Drivers for lines that are new or changed; a change of channels changes the lines to devices."""
+        old = lines_of(self._config)
+        same_channels = self._config.channel == config.channel
+        return {
+            name: parts.line(options, config)
+            for name, options in lines_of(config).items()
+            if old.get(name) != options or (options.driver == "datasms" and not same_channels)
+        }
+
+    async def _exchange_lines(self, parts: Parts, config: Config, drivers: Mapping[LineName, ILine]) -> None:
+        kept = await parts.store.read(operations.lines)
+        wanted = lines_of(config)
+        self._config = config
+        parts.configure(config)
+        stopping: list[ILine] = []
+        for name in [name for name in parts.dispatch.ways if name not in wanted]:
+            if (way := parts.dispatch.remove(name)) is not None:
+                stopping.append(way.line)
+        for name, driver in drivers.items():
+            former = parts.dispatch.ways.get(name)
+            if former is not None:
+                stopping.append(former.line)
+            parts.dispatch.add(parts.way(driver, wanted[name], kept.get(name, LineRow())))
+            driver.start(parts.host)
+            parts.dispatch.wake(name)
+        for line in stopping:
+            await self._step(f"stopping line {line.name}", line.stop)
+
+    # --- stop --------------------------------------------------------------------------------------------------------
+
+    async def _stop(self) -> None:
+        """In order: no new work in, no new work out, what is under way ends, lines, store. A fault stops no step."""
+        self._notifier.tell("STOPPING=1")
+        parts, listeners, store = self._parts, self._listeners, self._store
+        if self._heart.running:
+            self._heart.stop()
+        if listeners is not None:
+            await self._step("closing listeners", listeners.close)
+        if parts is not None:
+            parts.core.set_ready("stopping")
+            await self._step("stopping deadlines", parts.deadlines.stop)
+            await self._step("draining", lambda: parts.dispatch.stop(DRAIN_S))
+            for way in tuple(parts.dispatch.ways.values()):
+                await self._step(f"stopping line {way.facts.name}", way.line.stop)
+        if store is not None:
+            await self._step("closing the store", store.stop)
+
+    def stopService(self) -> Deferred[None]:
+        """Fires when everything is written down and closed."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _step(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except Exception:
+            self._log.failure("{what} failed", what=what)

@@ -1,0 +1,348 @@
+"""One HTTP/1.1 connection with hard limits, and a request on it (reliability.md § 5a).
+
+Twisted bounds the head of a request but neither its body nor the time a client may take: one byte every half second
+holds a connection for ever. Here every phase of a connection has an absolute deadline, kept as a number that the site
+looks at once a second, so that a request starts and cancels no timer.
+"""
+
+from __future__ import annotations
+
+import io
+from enum import Enum
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
+
+from twisted.internet.interfaces import IProtocol, ITCPTransport
+from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
+from twisted.protocols.basic import LineReceiver
+from twisted.python.failure import Failure
+from twisted.web import server
+from twisted.web.http import HTTPChannel
+from twisted.web.http_headers import Headers
+from twisted.web.resource import IResource
+
+from datasms_daemon.web.problems import HttpProblem
+
+if TYPE_CHECKING:
+    from datasms_daemon.web.site import Site
+
+LINGER_S = 2.0
+CLOSE_S = 5.0
+
+# Python 3.11 still has the former phrase of 413 (RFC 9110 section 15.5.14).
+REASONS = {status.value: status.phrase.encode("ascii") for status in HTTPStatus} | {413: b"Content Too Large"}
+
+
+class Phase(Enum):
+    """What a connection is waiting for; each has its deadline."""
+
+    HEAD = "request head"
+    BODY = "request body"
+    HANDLING = "answer"
+    STREAM = "stream"
+    IDLE = "next request"
+    CLOSING = "close"
+
+
+class Request(server.Request):
+    """A request on a ``Channel``; the route layer reads ``body`` and answers with ``send``."""
+
+    channel: Channel
+    site: Site
+    content: io.BytesIO
+    prepath: list[bytes]
+    postpath: list[bytes]
+    defaultContentType = None
+    _received = 0
+
+    @property
+    def body(self) -> bytes:
+        """The whole body; at most as long as its route allows."""
+        return self.content.getvalue()
+
+    @property
+    def query(self) -> bytes:
+        """What stands behind the question mark, as it was sent."""
+        return self.uri.partition(b"?")[2]
+
+    @property
+    def wants_plain(self) -> bool:
+        """Whether the client sent or asks for text/plain, so that it is told a fault in one line."""
+        for name in (b"content-type", b"accept"):
+            value = self.requestHeaders.getRawHeaders(name)
+            if value and value[0].lower().startswith(b"text/plain"):
+                return True
+        return False
+
+    def header(self, name: str) -> str | None:
+        """The value of a header that may stand once, read as UTF-8; HttpProblem when it stands twice or is not."""
+        values = self.requestHeaders.getRawHeaders(name.encode("ascii"))
+        if values is None:
+            return None
+        if len(values) > 1:
+            raise HttpProblem("malformed", f"The header {name} stands more than once")
+        try:
+            return values[0].decode("utf-8")
+        except UnicodeDecodeError:
+            raise HttpProblem("malformed", f"The header {name} is not UTF-8") from None
+
+    def stream(self) -> None:
+        """Lifts the time limit for this answer: it is a stream that ends when either side wants."""
+        if self.channel is not None:
+            self.channel.stream()
+
+    def send_problem(self, problem: HttpProblem) -> bytes:
+        """Sets status and headers for ``problem``; the answer is the body to write."""
+        media, body = problem.content(self.wants_plain)
+        for name, value in problem.headers:
+            self.responseHeaders.addRawHeader(name, value)
+        return self.send(problem.status, media, body)
+
+    def send(self, status: int, media: bytes, body: bytes) -> bytes:
+        """Sets status, type and length; the answer is the body to write."""
+        self.code = status
+        self.code_message = REASONS[status]
+        if status != 204:
+            headers = self.responseHeaders
+            headers.setRawHeaders(b"Content-Type", [media])
+            headers.setRawHeaders(b"Content-Length", [b"%d" % len(body)])
+        return body
+
+    def getRequestHostname(self) -> bytes:
+        """The same for everybody: nothing here may depend on what a client calls us."""
+        return b"datasms"
+
+    def gotLength(self, length: int | None) -> None:
+        self.content = io.BytesIO()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        self._received += len(data)
+        if self._received > self.channel.body_limit:
+            self.channel.refuse(self.channel.too_large())
+        else:
+            self.content.write(data)
+
+    def process(self) -> None:
+        self.site = self.channel.site
+        self.prepath = []
+        self.postpath = [unquote_to_bytes(part) for part in self.path[1:].split(b"/")]
+        if not self._is_path_readable():
+            self._finish_with(HttpProblem("malformed", "The path is not an absolute path in UTF-8"))
+            return
+        try:
+            self.render(self.site.resource)
+        except Exception:
+            self.processingFailed(Failure())
+
+    def render(self, resource: IResource) -> None:
+        result = resource.render(self)
+        if result is not server.NOT_DONE_YET:
+            self.write(result)
+            self.finish()
+
+    def processingFailed(self, reason: Failure) -> Failure:
+        self._finish_with(self.site.internal(reason))
+        return reason
+
+    def _is_path_readable(self) -> bool:
+        try:
+            path = b"/".join(self.postpath).decode("utf-8")
+        except UnicodeDecodeError:
+            return False
+        return self.path[:1] == b"/" and "\0" not in path
+
+    def _finish_with(self, problem: HttpProblem) -> None:
+        if self.startedWriting:
+            self.channel.transport.abortConnection()
+            return
+        self.write(self.send_problem(problem))
+        self.finish()
+
+
+class Channel(HTTPChannel):
+    """One connection; ``site`` is the Site that made it. Speaks HTTP/1.1 and nothing newer."""
+
+    site: Site
+    transport: ITCPTransport
+    requestFactory = Request
+    timeOut = None
+    requests: list[Request]
+    phase = Phase.HEAD
+    deadline = 0.0
+    body_limit = 0
+    _log = Logger()
+    _served = 0
+    _wire = 0
+
+    def connectionMade(self) -> None:
+        limits = self.site.limits
+        self.MAX_LENGTH = self.totalHeadersSize = limits.head_bytes
+        self.maxHeaders = limits.headers
+        self._wait(Phase.HEAD, limits.head_s)
+        self.site.opened(self)
+        HTTPChannel.connectionMade(self)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.site.closed(self)
+        HTTPChannel.connectionLost(self, reason)
+
+    def dataReceived(self, data: bytes) -> None:
+        if self.phase is Phase.CLOSING:
+            return
+        if self.phase is Phase.IDLE:
+            self._wait(Phase.HEAD, self.site.limits.head_s)
+        LineReceiver.dataReceived(self, data)
+        # A part of the next request came along with this one.
+        if self.phase is Phase.IDLE and self._buffer:
+            self._wait(Phase.HEAD, self.site.limits.head_s)
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        self.refuse(HttpProblem("headers_too_large"))
+
+    def headerReceived(self, line: bytes) -> bool:
+        # int() refuses what is longer still with an error of its own.
+        if len(line) > 100 and line[:15].lower() == b"content-length:":
+            self.refuse(self.too_large())
+            return False
+        kept: bool = HTTPChannel.headerReceived(self, line)
+        return kept
+
+    def allHeadersReceived(self) -> None:
+        problem = self._fault_of_head()
+        if problem is not None:
+            self.refuse(problem)
+            # Keeps the parser from taking the request for complete.
+            self.length = None
+            return
+        if self.length != 0:
+            limits = self.site.limits
+            size = self.body_limit if self.length is None else self.length
+            self._wait(Phase.BODY, limits.body_s + size / limits.body_rate)
+            self._wire = 0
+        HTTPChannel.allHeadersReceived(self)
+
+    def rawDataReceived(self, data: bytes) -> None:
+        if self.phase is Phase.CLOSING:
+            return
+        if self.phase is Phase.BODY:
+            # Chunks may be empty of data and long in extensions.
+            self._wire += len(data)
+            if self.length is None and self._wire > 2 * self.body_limit + self.site.limits.head_bytes:
+                self.refuse(self.too_large())
+                return
+        super().rawDataReceived(data)
+
+    def allContentReceived(self) -> None:
+        if self.phase is Phase.CLOSING:
+            return
+        self._wait(Phase.HANDLING, self.site.limits.handler_s)
+        HTTPChannel.allContentReceived(self)
+
+    def checkPersistence(self, request: Request, version: bytes) -> bool:
+        self._served += 1
+        if self._served >= self.site.limits.requests:
+            request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+            return False
+        persistent: bool = HTTPChannel.checkPersistence(self, request, version)
+        return persistent
+
+    def requestDone(self, request: Request) -> None:
+        if self.phase is not Phase.CLOSING:
+            if self.persistent:
+                self._wait(Phase.IDLE, self.site.limits.idle_s)
+            else:
+                self._wait(Phase.CLOSING, CLOSE_S)
+        HTTPChannel.requestDone(self, request)
+
+    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
+        lines = [version, b" ", code, b" ", reason, b"\r\n", self.site.fixed_head]
+        for name, values in headers.getAllRawHeaders():
+            for value in values:
+                lines += (name, b": ", value, b"\r\n")
+        lines.append(b"\r\n")
+        self.transport.write(b"".join(lines))
+
+    def refuse(self, problem: HttpProblem) -> None:
+        """Answers with ``problem`` at once, reads nothing more, and closes a moment later, so that a client that is
+        still sending can read the answer before its connection is reset."""
+        if self.phase is Phase.CLOSING:
+            return
+        self._wait(Phase.CLOSING, LINGER_S)
+        self.clearLineBuffer()
+        plain = bool(self.requests) and self.requests[-1].wants_plain
+        media, body = problem.content(plain)
+        headers = Headers()
+        for name, value in [*problem.headers, (b"Content-Type", media), (b"Connection", b"close")]:
+            headers.addRawHeader(name, value)
+        headers.addRawHeader(b"Content-Length", b"%d" % len(body))
+        self.writeHeaders(b"HTTP/1.1", b"%d" % problem.status, REASONS[problem.status], headers)
+        self.transport.write(body)
+        self._networkProducer.pauseProducing()
+
+    def too_large(self) -> HttpProblem:
+        """The refusal of a body beyond ``body_limit``."""
+        return HttpProblem("too_large", f"At most {self.body_limit} bytes are taken here")
+
+    def expire(self) -> None:
+        """Called by the site when the deadline has passed."""
+        if self.phase is Phase.IDLE:
+            self._wait(Phase.CLOSING, CLOSE_S)
+            self.loseConnection()
+        elif self.phase is Phase.BODY or (self.phase is Phase.HEAD and (self.requests or self._buffer)):
+            self.refuse(HttpProblem("timeout", f"The {self.phase.value} did not come in time"))
+        else:
+            if self.phase is Phase.HANDLING:
+                self._log.warn("An answer took longer than {limit} s", limit=self.site.limits.handler_s)
+            self.transport.abortConnection()
+
+    def finish(self) -> None:
+        """Closes the connection: after the answer when one is under way, at once otherwise."""
+        if self.phase is Phase.HANDLING:
+            self.persistent = False
+        elif self.phase is Phase.IDLE:
+            self.expire()
+        elif self.phase is not Phase.CLOSING:
+            self.transport.abortConnection()
+
+    def stream(self) -> None:
+        """The answer under way has no time limit."""
+        self._wait(Phase.STREAM, float("inf"))
+
+    def _wait(self, phase: Phase, seconds: float) -> None:
+        self.phase = phase
+        self.deadline = self.site.reactor.seconds() + seconds
+
+    def _fault_of_head(self) -> HttpProblem | None:
+        headers = self.requests[-1].requestHeaders
+        hosts = headers.getRawHeaders(b"host", ())
+        if len(hosts) > 1 or (not hosts and self._version == b"HTTP/1.1"):
+            return HttpProblem("malformed", "There must be one Host header")
+        if headers.hasHeader(b"transfer-encoding"):
+            if headers.hasHeader(b"content-length") or self._version != b"HTTP/1.1":
+                return HttpProblem("malformed", "Transfer-Encoding stands with Content-Length or in HTTP/1.0")
+            if self.length is not None:
+                return HttpProblem("malformed", "Only the transfer encoding chunked is understood")
+        self.body_limit = self.site.body_limit(self._command, self._path)
+        if self.length is not None and self.length > self.body_limit:
+            return self.too_large()
+        return None
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        if self._receivedHeaderSize > self.totalHeadersSize or self._receivedHeaderCount > self.maxHeaders:
+            self.refuse(HttpProblem("headers_too_large"))
+        else:
+            self.refuse(HttpProblem("malformed", "This is not a valid HTTP/1.1 request"))
+
+    def _protocolUpgradeForWebsockets(self, protocol: IProtocol) -> None:
+        # Twisted puts the protocol's methods in place of ours; the connection must still be counted and never expire.
+        super()._protocolUpgradeForWebsockets(protocol)
+        self.stream()
+        lost = self.connectionLost
+
+        def connection_lost(reason: Failure = connectionDone) -> None:
+            self.site.closed(self)
+            lost(reason)
+
+        self.connectionLost = connection_lost  # type: ignore[method-assign]

@@ -1,0 +1,317 @@
+"""The core as the gateway sees it, in memory: no rules, no lines, and verbs for what happens behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from msgspec.structs import replace
+from twisted.internet.defer import Deferred
+
+from datasms_daemon.config.records import Config, DatasmsLine, SmppLine
+from datasms_daemon.gateway.ports import Core
+from datasms_daemon.model import (
+    RIGHTS,
+    AcceptedMessage,
+    AcceptedSubmission,
+    Conflict,
+    Device,
+    DeviceId,
+    DeviceState,
+    Dossier,
+    Draft,
+    Event,
+    ExplainedStep,
+    Explanation,
+    Group,
+    GroupId,
+    Inbound,
+    Key,
+    KeyReused,
+    LineName,
+    LineState,
+    LineView,
+    Message,
+    MessageId,
+    MessageQuery,
+    MessageState,
+    Person,
+    PersonId,
+    Problem,
+    Progress,
+    Recipient,
+    Refused,
+    SkippedLine,
+    Step,
+    Submission,
+    Success,
+)
+from datasms_daemon.rules import numbers
+
+NOW = 1_790_000_000_000
+DAY = 86_400_000
+LINES = (LineName("datasms"), LineName("sms-o2"))
+
+T = TypeVar("T")
+
+
+class FakeCore:
+    """Keys are named by their rights: ``dsk_send`` may send, ``dsk_send-read`` both, ``dsk_all`` everything."""
+
+    def __init__(self) -> None:
+        self.config = Config(line=(DatasmsLine(name=LINES[0]), SmppLine(name=LINES[1], host="smsc", system_id="x")))
+        self.dossiers: dict[MessageId, Dossier] = {}
+        self.people: dict[PersonId, Person] = {}
+        self.teams: dict[GroupId, Group] = {}
+        self.phones: dict[DeviceId, Device] = {}
+        self.texts: list[Inbound] = []
+        self.secrets: dict[str, Key] = {"dsk_all": _key("all", RIGHTS)}
+        self.states = dict.fromkeys(LINES, LineState.UP)
+        self.submissions: list[Submission] = []
+        self.unready: str | None = None
+        self.failure: Exception | None = None
+        self.stalled: Deferred[None] | None = None
+        self._answered: dict[tuple[str, str], tuple[str, AcceptedSubmission]] = {}
+        self._watching: dict[MessageId, list[Callable[[], None]]] = {}
+        self._made = 0
+
+    def move(self, id_: MessageId, state: MessageState) -> None:
+        """The message gets into another state; watchers are told."""
+        dossier = self.dossiers[id_]
+        progress = replace(dossier.progress, state=state, gen=dossier.progress.gen + 1)
+        self.dossiers[id_] = replace(dossier, progress=progress)
+        for changed in tuple(self._watching.get(id_, ())):
+            changed()
+
+    def watched(self, id_: MessageId) -> int:
+        """How many watch a message."""
+        return len(self._watching.get(id_, ()))
+
+    def key(self, *rights: str, **fields: object) -> str:
+        """The secret of a key with these rights."""
+        name = "-".join(rights)
+        self.secrets[f"dsk_{name}"] = replace(_key(name, rights), **fields)
+        return f"dsk_{name}"
+
+    def sender_of(self, secret: str) -> Key | None:
+        return self.secrets.get(secret)
+
+    async def keys(self) -> tuple[Key, ...]:
+        return tuple(self.secrets.values())
+
+    async def add_key(
+        self,
+        name: str,
+        rights: tuple[str, ...],
+        top_priority: str | None = None,
+        lines: tuple[str, ...] | None = None,
+        rate: int = 50,
+        expires_at: int | None = None,
+    ) -> tuple[Key, str]:
+        key = Key(self._new_id(), name, rights, top_priority, lines, rate, NOW, expires_at)
+        secret = f"dsk_{key.id}"
+        self.secrets[secret] = key
+        return key, secret
+
+    async def delete_key(self, id_: str) -> bool:
+        # The key of the tests themselves stays, so that whatever they send they can go on.
+        found = [secret for secret, key in self.secrets.items() if key.id == id_ and key.name != "all"]
+        for secret in found:
+            del self.secrets[secret]
+        return bool(found)
+
+    async def accept(self, submission: Submission) -> AcceptedSubmission | Refused | KeyReused:
+        if self.failure is not None:
+            raise self.failure
+        if self.stalled is not None:
+            await self.stalled
+        self.submissions.append(submission)
+        asked = submission.idempotency
+        if asked is not None and (before := self._answered.get((submission.sender, asked.key))) is not None:
+            return replace(before[1], replayed=True) if before[0] == asked.body_hash else KeyReused()
+        problems = tuple(self._unknown(submission))
+        if problems:
+            return Refused(problems)
+        messages = [self._take(submission, draft, to) for draft in submission.drafts for to in draft.recipients]
+        accepted = AcceptedSubmission(self._new_id(), tuple(messages))
+        if asked is not None:
+            self._answered[submission.sender, asked.key] = asked.body_hash, accepted
+        return accepted
+
+    async def explain(self, submission: Submission) -> tuple[Explanation, ...] | Refused:
+        problems = tuple(self._unknown(submission))
+        if problems:
+            return Refused(problems)
+        steps = (ExplainedStep(LINES[0], 60_000, Success.DELIVERED), ExplainedStep(LINES[1], 600_000, Success.SENT, 1))
+        skipped = (SkippedLine(LineName("mail"), "no address"),)
+        return tuple(
+            Explanation(to.number, to.person, ("everybody",), steps, skipped)
+            for draft in submission.drafts
+            for to in draft.recipients
+        )
+
+    async def dossier(self, id_: MessageId, sender: str | None) -> Dossier | None:
+        dossier = self.dossiers.get(id_)
+        return dossier if dossier is not None and sender in (None, dossier.message.sender) else None
+
+    async def messages(self, query: MessageQuery) -> tuple[Dossier, ...]:
+        newest = [self.dossiers[id_] for id_ in sorted(self.dossiers, reverse=True)]
+        found = [
+            dossier
+            for dossier in newest
+            if query.sender in (None, dossier.message.sender)
+            and (not query.status or dossier.progress.state in query.status)
+            and query.to in (None, dossier.message.to)
+            and query.reference in (None, dossier.message.reference)
+            and (query.after is None or dossier.message.id < query.after)
+        ]
+        return tuple(found[: query.limit])
+
+    async def trace(self, id_: MessageId, sender: str | None) -> tuple[Event, ...] | None:
+        dossier = await self.dossier(id_, sender)
+        return None if dossier is None else (Event(NOW, "accepted", {"rule": "everybody"}),)
+
+    async def cancel(self, id_: MessageId, sender: str | None, by: str) -> Dossier | Conflict | None:
+        return await self._change(id_, sender, MessageState.CANCELLED)
+
+    async def reschedule(
+        self, id_: MessageId, sender: str | None, by: str, send_at: int | None
+    ) -> Dossier | Conflict | None:
+        state = MessageState.QUEUED if send_at is None else MessageState.SCHEDULED
+        return await self._change(id_, sender, state)
+
+    async def dead(self, after: MessageId | None, limit: int) -> tuple[Dossier, ...]:
+        return await self.messages(MessageQuery(status=(MessageState.FAILED,), after=after, limit=limit))
+
+    async def resend(self, id_: MessageId, by: str) -> MessageId | Conflict | None:
+        dossier = await self.dossier(id_, None)
+        if dossier is None:
+            return None
+        if dossier.progress.state is not MessageState.FAILED:
+            return Conflict(dossier.progress.state, "it is not dead")
+        return MessageId(self._new_id())
+
+    async def inbound(self, sender: str, after: int, limit: int) -> tuple[Inbound, ...]:
+        return tuple(text for text in self.texts if text.seq > after)[:limit]
+
+    def watch(self, id_: MessageId, changed: Callable[[], None]) -> Callable[[], None]:
+        watching = self._watching.setdefault(id_, [])
+        watching.append(changed)
+        return lambda: watching.remove(changed)
+
+    async def persons(self, after: str | None, limit: int) -> tuple[Person, ...]:
+        return _part(self.people.values(), lambda person: person.id, after, limit)
+
+    async def person(self, id_: PersonId) -> Person | None:
+        return self.people.get(id_)
+
+    async def put_persons(self, persons: tuple[Person, ...], by: str) -> tuple[Problem, ...]:
+        owners = {number: person.id for person in self.people.values() for number in person.numbers}
+        problems = tuple(
+            Problem(f"/{index}/numbers/{n}", f"belongs to {owners[number]}")
+            for index, person in enumerate(persons)
+            for n, number in enumerate(person.numbers)
+            if owners.setdefault(number, person.id) != person.id
+        )
+        if not problems:
+            self.people.update((person.id, person) for person in persons)
+        return problems
+
+    async def delete_person(self, id_: PersonId, by: str) -> bool:
+        return self.people.pop(id_, None) is not None
+
+    async def groups(self, after: str | None, limit: int) -> tuple[Group, ...]:
+        return _part(self.teams.values(), lambda group: group.id, after, limit)
+
+    async def group(self, id_: GroupId) -> Group | None:
+        return self.teams.get(id_)
+
+    async def put_groups(self, groups: tuple[Group, ...], by: str) -> tuple[Problem, ...]:
+        self.teams.update((group.id, group) for group in groups)
+        return ()
+
+    async def delete_group(self, id_: GroupId, by: str) -> bool:
+        return self.teams.pop(id_, None) is not None
+
+    async def devices(self, person: PersonId) -> tuple[Device, ...]:
+        return tuple(device for device in self.phones.values() if device.person == person)
+
+    async def revoke(self, device: DeviceId, by: str) -> bool:
+        if device not in self.phones:
+            return False
+        self.phones[device] = replace(self.phones[device], state=DeviceState.REVOKED)
+        return True
+
+    async def lines(self) -> tuple[LineView, ...]:
+        return tuple(map(self._line, LINES))
+
+    async def pause(self, line: str, by: str) -> LineView | None:
+        return self._turn(line, LineState.PAUSED)
+
+    async def resume(self, line: str, by: str) -> LineView | None:
+        return self._turn(line, LineState.UP)
+
+    def not_ready(self) -> str | None:
+        return self.unready
+
+    def now(self) -> int:
+        return NOW
+
+    def normalise(self, number: str) -> str | None:
+        return numbers.normalise(number, "CZ")
+
+    def _new_id(self) -> str:
+        self._made += 1
+        return f"01900000-0000-7000-8000-{self._made:012x}"
+
+    def _unknown(self, submission: Submission) -> Iterable[Problem]:
+        for draft in submission.drafts:
+            for to in draft.recipients:
+                if to.person is not None and to.person not in self.people:
+                    yield Problem(to.pointer, f"there is no person {to.person}")
+                if to.group is not None and to.group not in self.teams:
+                    yield Problem(to.pointer, f"there is no group {to.group}")
+
+    def _take(self, submission: Submission, draft: Draft, to: Recipient) -> AcceptedMessage:
+        id_ = MessageId(self._new_id())
+        valid_until = NOW + (draft.ttl_ms or DAY)
+        message = Message(
+            id_, "1", submission.sender, to.number, to.person, draft.priority, draft.class_, draft.title, draft.text,
+            draft.reference, NOW, draft.send_at, valid_until, draft.per_line,
+        )  # fmt: skip
+        progress = Progress(id_, 1, MessageState.QUEUED, (Step(LINES[0], 60_000),), valid_until)
+        self.dossiers[id_] = Dossier(message, progress)
+        return AcceptedMessage(id_, to.number, progress.state)
+
+    async def _change(self, id_: MessageId, sender: str | None, state: MessageState) -> Dossier | Conflict | None:
+        dossier = await self.dossier(id_, sender)
+        if dossier is None:
+            return None
+        if dossier.progress.state.is_final:
+            return Conflict(dossier.progress.state, "it is over")
+        self.move(id_, state)
+        return self.dossiers[id_]
+
+    def _line(self, name: LineName) -> LineView:
+        return LineView(name, "datasms" if name == LINES[0] else "smpp", self.states[name], None, 0, None, 0)
+
+    def _turn(self, name: str, state: LineState) -> LineView | None:
+        line = LineName(name)
+        if line not in self.states:
+            return None
+        self.states[line] = state
+        return self._line(line)
+
+
+def _key(name: str, rights: tuple[str, ...]) -> Key:
+    return Key(id=f"k-{name}", name=name, rights=rights, rate=100_000)
+
+
+def _part(items: Iterable[T], id_of: Callable[[T], str], after: str | None, limit: int) -> tuple[T, ...]:
+    rest = sorted((item for item in items if after is None or id_of(item) > after), key=id_of)
+    return tuple(rest[:limit])
+
+
+def _is_core(core: FakeCore) -> Core:
+    """What mypy says about this function is whether the fake has the real signatures."""
+    return core

@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from datasms_daemon.config.records import (
+    Config,
+    DatasmsLine,
+    Duration,
+    InboundRule,
+    Priority,
+    Rule,
+    SmppLine,
+    StepOptions,
+    When,
+)
+from datasms_daemon.model import InboundText, LineName, OnUnknown, SkippedLine, Step, Success
+from datasms_daemon.rules.inbound import InboundRouter
+from datasms_daemon.rules.routing import Facts, Routed, Router
+
+APP, SMS, BACKUP = LineName("datasms"), LineName("sms-o2"), LineName("sms-2")
+LINES = (
+    DatasmsLine(name=APP),
+    SmppLine(name=SMS, host="smsc", system_id="acme"),
+    SmppLine(name=BACKUP, host="smsc2", system_id="acme"),
+)
+EVERYBODY = Rule(name="everybody", steps=(StepOptions(line=APP), StepOptions(line=SMS)))
+NUMBER = "+420603123456"
+
+
+def routed(*rules: Rule, config: Config | None = None, facts: Facts | None = None) -> Routed:
+    base = config or Config(line=LINES, rule=rules)
+    return Router(base).plan(facts or Facts(priority="normal", sender="crm", to=NUMBER, has_device=True))
+
+
+def facts(**given: object) -> Facts:
+    values: dict[str, object] = {"priority": "normal", "sender": "crm", "to": NUMBER, "has_device": True, **given}
+    return Facts(**values)  # type: ignore[arg-type]
+
+
+def only_when(**when: object) -> Rule:
+    return Rule(name="only", when=When(**when), steps=(StepOptions(line=SMS),))  # type: ignore[arg-type]
+
+
+def lines_of(answer: Routed) -> list[str]:
+    return [step.line for step in answer.plan]
+
+
+def test_the_first_rule_that_matches_wins() -> None:
+    first = Rule(name="first", steps=(StepOptions(line=SMS),))
+    answer = routed(first, EVERYBODY)
+    assert answer.rules == ("first",)
+    assert lines_of(answer) == [SMS]
+
+
+def test_a_disabled_rule_is_passed_over() -> None:
+    off = Rule(name="off", steps=(StepOptions(line=SMS),), enabled=False)
+    assert routed(off, EVERYBODY).rules == ("everybody",)
+
+
+def test_continue_adds_the_steps_of_the_next_match_and_no_line_twice() -> None:
+    first = Rule(name="first", continue_=True, steps=(StepOptions(line=SMS, wait=Duration(1000)),))
+    other = only_when(sender=("erp",))
+    last = Rule(name="last", steps=(StepOptions(line=BACKUP),))
+    answer = routed(first, other, EVERYBODY, last)
+    assert answer.rules == ("first", "everybody")
+    assert lines_of(answer) == [SMS, APP]
+    assert answer.plan[0].wait_ms == 1000
+
+
+def test_without_a_match_there_is_no_plan() -> None:
+    assert routed(only_when(sender=("erp",))) == Routed(plan=(), rules=(), skipped=())
+
+
+def test_the_wait_is_the_steps_else_the_lines_else_the_drivers_else_the_default() -> None:
+    waits = {"datasms": 1, "smpp": 2, SMS: 3, "default": 4}
+    steps = (StepOptions(line=APP, wait=Duration(9)), StepOptions(line=SMS), StepOptions(line=BACKUP))
+    for known, expected in (
+        (("datasms", "smpp", SMS, "default"), [9, 3, 2]),
+        (("smpp", "default"), [9, 2, 2]),
+        (("default",), [9, 4, 4]),
+    ):
+        priority = Priority(wait={name: Duration(waits[name]) for name in known}, ttl=Duration(1))
+        config = Config(line=LINES, rule=(Rule(name="all", steps=steps),), priority={"normal": priority})
+        assert [step.wait_ms for step in routed(config=config).plan] == expected
+
+
+def test_success_is_the_steps_and_what_follows_unknown_is_the_steps_or_the_priorities() -> None:
+    priority = Priority(wait={"default": Duration(5)}, ttl=Duration(1), on_unknown=OnUnknown.REPORT)
+    steps = (
+        StepOptions(line=APP, success=Success.READ, on_unknown=OnUnknown.RESEND),
+        StepOptions(line=SMS),
+    )
+    config = Config(line=LINES, rule=(Rule(name="all", steps=steps),), priority={"normal": priority})
+    assert routed(config=config).plan == (
+        Step(APP, 5, Success.READ, OnUnknown.RESEND),
+        Step(SMS, 5, Success.DELIVERED, OnUnknown.REPORT),
+    )
+
+
+@pytest.mark.parametrize(
+    ("when", "yes", "no"),
+    [
+        ({"priority": ("high", "low")}, {"priority": "low"}, {"priority": "normal"}),
+        ({"priority": ("!normal",)}, {"priority": "low"}, {"priority": "normal"}),
+        ({"sender": ("erp", "crm")}, {"sender": "erp"}, {"sender": "mail"}),
+        ({"sender": ("!erp", "!crm")}, {"sender": "mail"}, {"sender": "erp"}),
+        ({"sender": ("crm", "!crm")}, None, {"sender": "crm"}),
+        ({"sender_group": ("shops",)}, {"sender_groups": frozenset({"a", "shops"})}, {}),
+        ({"sender_group": ("!shops",)}, {}, {"sender_groups": frozenset({"a", "shops"})}),
+        ({"recipient_group": ("night", "day")}, {"groups": frozenset({"day", "x"})}, {"groups": frozenset({"x"})}),
+        (
+            {"recipient_group": ("night", "!boss")},
+            {"groups": frozenset({"night"})},
+            {"groups": frozenset({"night", "boss"})},
+        ),
+        ({"recipient_group": ("night", "!boss")}, None, {"groups": frozenset({"x"})}),
+        ({"recipient": (r"^\+42060",)}, {"to": NUMBER}, {"to": "+420723123456"}),
+        ({"recipient": (r"^\+42060", r"!6$")}, {"to": "+420603123457"}, {"to": NUMBER}),
+        ({"recipient": ("$o2",)}, {"to": "+420723123456"}, {"to": "+421905123456"}),
+        ({"recipient": ("!$o2",)}, {"to": "+421905123456"}, {"to": "+420723123456"}),
+        ({"class_": ("internal",)}, {"class_": "internal"}, {"class_": None}),
+        ({"class_": ("!internal",)}, {"class_": None}, {"class_": "internal"}),
+        ({"has_device": True}, {"has_device": True}, {"has_device": False}),
+        ({"has_device": False}, {"has_device": False}, {"has_device": True}),
+        ({"text": ("^alarm", "fire")}, {"text": "Big Fire!"}, {"text": "no alarm"}),
+        ({"text": ("!fire",)}, {"text": "alarm"}, {"text": "FIRE"}),
+        ({"text": ("late",)}, {"text": "x" * 996 + "late"}, {"text": "x" * 997 + "late"}),
+        ({"sender": ("crm",), "text": ("a",)}, {"text": "a"}, {"text": "b"}),
+    ],
+)
+def test_a_condition_holds_for_one_and_not_for_the_other(
+    when: dict[str, object], yes: dict[str, object] | None, no: dict[str, object]
+) -> None:
+    alias: dict[str, tuple[str, ...]] = {"o2": (r"^\+42060[12]", r"^\+42072")}
+    router = Router(Config(line=LINES, rule=(only_when(**when),), alias=alias))
+    assert yes is None or router.plan(facts(**yes)).rules == ("only",)
+    assert router.plan(facts(**no)).rules == ()
+
+
+def test_a_person_without_a_number_matches_no_pattern_and_every_not() -> None:
+    assert routed(only_when(recipient=(".",)), facts=facts(to=None)).rules == ()
+    assert routed(only_when(recipient=("!.",)), facts=facts(to=None)).rules == ("only",)
+
+
+@pytest.mark.parametrize(
+    ("given", "skipped"),
+    [
+        ({"has_device": False}, SkippedLine(APP, "no device")),
+        ({"to": None}, SkippedLine(SMS, "no phone number")),
+        ({"lines": ("datasms",)}, SkippedLine(SMS, "not asked for")),
+        ({"allowed_lines": ("sms-o2",)}, SkippedLine(APP, "not allowed for this sender")),
+        ({"allowed_lines": ("sms-o2",), "lines": ("sms-o2",)}, SkippedLine(APP, "not allowed for this sender")),
+    ],
+)
+def test_a_line_that_cannot_be_used_is_left_out_with_its_reason(given: dict[str, object], skipped: SkippedLine) -> None:
+    answer = routed(EVERYBODY, facts=facts(**given))
+    assert answer.skipped == (skipped,)
+    assert lines_of(answer) == [line for line in (APP, SMS) if line != skipped.line]
+
+
+def test_a_line_that_is_disabled_or_not_configured_is_left_out_once() -> None:
+    lines = (DatasmsLine(name=APP, enabled=False),)
+    more = Rule(name="more", continue_=True, steps=(StepOptions(line=APP),))
+    answer = routed(config=Config(line=lines, rule=(more, EVERYBODY)))
+    assert answer.plan == ()
+    assert answer.skipped == (SkippedLine(APP, "disabled"), SkippedLine(SMS, "not configured"))
+
+
+def test_asking_for_lines_never_widens_the_plan() -> None:
+    assert lines_of(routed(EVERYBODY, facts=facts(lines=("sms-2", "sms-o2")))) == [SMS]
+
+
+def test_equal_ways_share_one_plan() -> None:
+    config = Config(line=LINES, rule=(only_when(text=("alarm",)), EVERYBODY))
+    router = Router(config)
+    first = router.plan(facts(text="one"))
+    assert router.plan(facts(text="two", sender="erp")) is first
+    assert router.plan(facts(lines=("datasms", "sms-o2"))).plan is first.plan
+    assert router.plan(facts(text="alarm")).plan is not first.plan
+
+
+def test_a_router_knows_the_groups_of_senders() -> None:
+    router = Router(Config(sender_group={"shops": ("crm", "erp"), "all": ("crm",)}))
+    assert router.sender_groups("crm") == {"shops", "all"}
+    assert router.sender_groups("erp") == {"shops"}
+    assert router.sender_groups("mail") == frozenset()
+
+
+def test_a_priority_that_is_not_configured_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        routed(EVERYBODY, facts=facts(priority="asap"))
+
+
+def test_every_combination_of_limits_leaves_what_all_of_them_leave() -> None:
+    router = Router(Config(line=LINES, rule=(EVERYBODY,)))
+    choices: tuple[tuple[str, ...] | None, ...] = (None, (), ("datasms",), ("sms-o2",), ("datasms", "sms-o2"))
+    for device, number, asked, allowed in product((True, False), (NUMBER, None), choices, choices):
+        answer = router.plan(facts(has_device=device, to=number, lines=asked, allowed_lines=allowed))
+        expected = [
+            line
+            for line, can in ((APP, device), (SMS, number is not None))
+            if can and (asked is None or line in asked) and (allowed is None or line in allowed)
+        ]
+        assert lines_of(answer) == expected
+        assert {skip.line for skip in answer.skipped} == {APP, SMS} - set(expected)
+
+
+def inbound(text: str, from_: str = NUMBER, line: str = "sms-o2") -> InboundText:
+    return InboundText(line=LineName(line), from_=from_, to="90211", text=text, at=0, key="1")
+
+
+@pytest.mark.parametrize("text", ["DATASMS ABCD-EFGH-JKLMN", "  datasms abcd", "Datasms"])
+def test_a_registration_goes_to_its_application_however_it_is_written(text: str) -> None:
+    assert InboundRouter(Config()).target(inbound(text)) == "app:registration"
+
+
+@pytest.mark.parametrize("text", ["hello", "my DATASMS ABCD", "DATASMSABCD", ""])
+def test_what_no_inbound_rule_wants_goes_nowhere(text: str) -> None:
+    assert InboundRouter(Config()).target(inbound(text)) is None
+
+
+def test_inbound_rules_know_text_line_and_the_number_that_wrote() -> None:
+    rules = (
+        InboundRule(name="off", to="account:off", enabled=False),
+        InboundRule(name="text", when=When(text=("pizza",)), to="account:pizza"),
+        InboundRule(name="line", when=When(line=("sms-2",)), to="account:second"),
+        InboundRule(name="from", when=When(recipient=("$o2",)), to="account:o2"),
+        InboundRule(name="both", when=When(recipient=(r"^\+421",), text=("x",)), to="account:slovak"),
+    )
+    router = InboundRouter(Config(inbound=rules, alias={"o2": (r"^\+42060",)}))
+    assert router.target(inbound("a PIZZA")) == "account:pizza"
+    assert router.target(inbound("a", line="sms-2")) == "account:second"
+    assert router.target(inbound("a")) == "account:o2"
+    assert router.target(inbound("x", from_="+421905123456")) == "account:slovak"
+    assert router.target(inbound("y", from_="+421905123456")) is None
+    assert router.target(inbound("y", from_="O2")) is None
