@@ -120,15 +120,14 @@ class SafeClient:
             return Failed("nothing_sent", "stopped")
         exchange = _Exchange(body)
         work = Deferred.fromCoroutine(self._exchange(parsed, headers, exchange))
-        work.addTimeout(
-            self._total_timeout_s if timeout_s is None else min(timeout_s, self._total_timeout_s), self._reactor
-        )
+        limit_s = self._total_timeout_s if timeout_s is None else min(timeout_s, self._total_timeout_s)
+        timer = self._reactor.callLater(limit_s, work.cancel)
         self._under_way.add(work)
         try:
             return await work
         except Exception as problem:
             exchange.abort()
-            reason = _reason(problem)
+            reason = _reason(problem) if timer.active() else "time limit"
             if isinstance(problem, EXPECTED):
                 log.debug("no answer from {host}: {reason}", host=parsed.host, reason=reason)
             else:
@@ -139,6 +138,8 @@ class SafeClient:
             return Failed("maybe_sent" if exchange.was_written else "nothing_sent", reason, lasting)
         finally:
             self._under_way.discard(work)
+            if timer.active():
+                timer.cancel()
 
     async def stop(self) -> None:
         """Abort everything; requests under way come back as Failed."""

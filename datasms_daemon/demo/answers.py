@@ -10,9 +10,7 @@ from collections.abc import Callable
 from typing import cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IReactorTime, ITCPTransport
-from twisted.python.failure import Failure
 from twisted.web.http import Request
 from twisted.web.server import NOT_DONE_YET
 
@@ -43,13 +41,18 @@ def silence(request: Request) -> Rendered:
     return NOT_DONE_YET
 
 
-def cut(request: Request) -> Rendered:
+def cut(clock: IReactorTime) -> ScriptedAnswer:
     """Promises a body and resets the connection in the middle of it."""
-    _forget(request)
-    request.setHeader("Content-Length", "1000")
-    request.write(b'{"name": "')
-    _transport(request).abortConnection()
-    return NOT_DONE_YET
+
+    def render(request: Request) -> Rendered:
+        _forget(request)
+        request.setHeader("Content-Length", "1000")
+        request.write(b'{"name": "')
+        # A moment later: TLS collects small writes, and a reset would throw them away.
+        clock.callLater(0.01, _transport(request).abortConnection)
+        return NOT_DONE_YET
+
+    return render
 
 
 def reset(request: Request) -> Rendered:
@@ -85,11 +88,12 @@ def redirect_to(url: str) -> ScriptedAnswer:
 
 def twice(request: Request) -> Rendered:
     """A second answer, to a question nobody asked, right behind the first."""
-    body = b'{"name": "first"}'
-    stray = b'{"name": "stray"}'
-    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"
-    _forget(request)
-    _transport(request).write(head % (len(body), body) + head % (len(stray), stray))
+    body, stray = b'{"name": "first"}', b'{"name": "stray"}'
+    connection = _transport(request)
+    request.setHeader("Content-Length", str(len(body)))
+    request.write(body)
+    request.finish()
+    connection.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(stray), stray))
     return NOT_DONE_YET
 
 
@@ -105,7 +109,7 @@ def drip(clock: IReactorTime, every_s: float) -> ScriptedAnswer:
             timers.append(clock.callLater(every_s, one))
 
         timers = [clock.callLater(every_s, one)]
-        gone.addErrback(lambda failure: _stopped(failure, timers[-1].cancel))
+        gone.addErrback(lambda _: timers[-1].cancel())
         return NOT_DONE_YET
 
     return render
@@ -124,7 +128,7 @@ def late(clock: IReactorTime, after_s: float, then: ScriptedAnswer) -> ScriptedA
 
         timer = clock.callLater(after_s, finish)
         gone = request.notifyFinish()
-        gone.addErrback(lambda failure: _stopped(failure, lambda: timer.cancel() if timer.active() else None))
+        gone.addErrback(lambda _: timer.cancel() if timer.active() else None)
         return NOT_DONE_YET
 
     return render
@@ -136,11 +140,6 @@ def _transport(request: Request) -> ITCPTransport:
 
 
 def _forget(request: Request) -> None:
-    """The connection's end is expected."""
+    """However the connection ends, it was meant to."""
     gone: Deferred[None] = request.notifyFinish()
-    gone.addErrback(_stopped, lambda: None)
-
-
-def _stopped(failure: Failure, then: Callable[[], None]) -> None:
-    failure.trap(ConnectionDone, ConnectionLost, ConnectionAborted)
-    then()
+    gone.addErrback(lambda _: None)

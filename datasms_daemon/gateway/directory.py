@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 import msgspec
+from msgspec import structs
 
 from datasms_daemon.gateway.ports import Core
 from datasms_daemon.gateway.records import (
@@ -42,7 +43,8 @@ class Directory:
     """The calls on the directory; ``add_to`` declares them."""
 
     def __init__(self, core: Core) -> None:
-        self._core = core
+        self._directory = core.directory
+        self._normalise = core.normalise
 
     def add_to(self, api: GatewayApi) -> None:
         """Declares the calls."""
@@ -119,77 +121,78 @@ class Directory:
 
     async def persons(self, call: Call[Key, None, PageQuery]) -> Page[Person]:
         """A page."""
-        found = await self._core.persons(call.query.after, call.query.limit + 1)
+        found = await self._directory.persons(call.query.after, call.query.limit + 1)
         return page([(person.id, person) for person in found], call.query.limit)
 
     async def person(self, call: Call[Key, None, None]) -> Person:
         """One."""
-        return _found(await self._core.person(PersonId(call.path["id"])))
+        return _found(await self._directory.person(PersonId(call.path["id"])))
 
     async def put_person(self, call: Call[Key, PersonRequest, None]) -> Person:
         """Creates or replaces it."""
         problems = _other_id(call.body.id, call.path["id"])
         person = self._person(call.body, call.path["id"], "", problems)
         _refuse(problems)
-        _refuse(_inside(await self._core.put_persons((person,), call.caller.name), "/0", ""))
+        _refuse(_inside(await self._directory.put_persons((person,), call.caller.name), "/0", ""))
         return person
 
     async def delete_person(self, call: Call[Key, None, None]) -> None:
         """404 when there was none."""
-        _found(await self._core.delete_person(PersonId(call.path["id"]), call.caller.name) or None)
+        _found(await self._directory.delete_person(PersonId(call.path["id"]), call.caller.name) or None)
 
     async def groups(self, call: Call[Key, None, PageQuery]) -> Page[Group]:
         """A page."""
-        found = await self._core.groups(call.query.after, call.query.limit + 1)
+        found = await self._directory.groups(call.query.after, call.query.limit + 1)
         return page([(group.id, group) for group in found], call.query.limit)
 
     async def group(self, call: Call[Key, None, None]) -> Group:
         """One."""
-        return _found(await self._core.group(GroupId(call.path["id"])))
+        return _found(await self._directory.group(GroupId(call.path["id"])))
 
     async def put_group(self, call: Call[Key, GroupRequest, None]) -> Group:
         """Creates or replaces it."""
         _refuse(_other_id(call.body.id, call.path["id"]))
         group = _group(call.body, call.path["id"])
-        _refuse(_inside(await self._core.put_groups((group,), call.caller.name), "/0", ""))
+        _refuse(_inside(await self._directory.put_groups((group,), call.caller.name), "/0", ""))
         return group
 
     async def delete_group(self, call: Call[Key, None, None]) -> None:
         """404 when there was none."""
-        _found(await self._core.delete_group(GroupId(call.path["id"]), call.caller.name) or None)
+        _found(await self._directory.delete_group(GroupId(call.path["id"]), call.caller.name) or None)
 
     async def put_directory(self, call: Call[Key, DirectoryRequest, None]) -> DirectoryAnswer:
-        """Groups first, because persons name theirs; each kind whole or not at all."""
+        """Persons first, because groups name them; each kind whole or not at all. A group has the members that either
+        side names."""
         problems: list[Problem] = []
         persons = tuple(
             self._person(request, _required_id(request.id, f"/persons/{n}", problems), f"/persons/{n}", problems)
             for n, request in enumerate(call.body.persons)
         )
         groups = tuple(
-            _group(request, _required_id(request.id, f"/groups/{n}", problems))
+            _joined(_group(request, _required_id(request.id, f"/groups/{n}", problems)), persons)
             for n, request in enumerate(call.body.groups)
         )
         _refuse(problems)
-        if groups:
-            _refuse(_inside(await self._core.put_groups(groups, call.caller.name), "", "/groups"))
         if persons:
-            _refuse(_inside(await self._core.put_persons(persons, call.caller.name), "", "/persons"))
+            _refuse(_inside(await self._directory.put_persons(persons, call.caller.name), "", "/persons"))
+        if groups:
+            _refuse(_inside(await self._directory.put_groups(groups, call.caller.name), "", "/groups"))
         return DirectoryAnswer(len(persons), len(groups))
 
     async def devices(self, call: Call[Key, None, None]) -> Items[DeviceView]:
         """Also retired and revoked ones."""
         id_ = PersonId(call.path["id"])
-        _found(await self._core.person(id_))
-        return Items(tuple(map(device_view, await self._core.devices(id_))))
+        _found(await self._directory.person(id_))
+        return Items(tuple(map(device_view, await self._directory.devices(id_))))
 
     async def revoke(self, call: Call[Key, None, None]) -> None:
         """404 when there was none."""
-        _found(await self._core.revoke(DeviceId(call.path["id"]), call.caller.name) or None)
+        _found(await self._directory.revoke(DeviceId(call.path["id"]), call.caller.name) or None)
 
     def _person(self, request: PersonRequest, id_: str, prefix: str, problems: list[Problem]) -> Person:
         numbers = []
         for index, written in enumerate(request.numbers):
-            number = self._core.normalise(written)
+            number = self._normalise(written)
             if number is None:
                 problems.append(Problem(f"{prefix}/numbers/{index}", "this is not a valid phone number"))
             elif number not in numbers:
@@ -208,6 +211,11 @@ def _group(request: GroupRequest, id_: str) -> Group:
     parent = None if request.parent is None else GroupId(request.parent)
     members = tuple(map(PersonId, dict.fromkeys(request.members)))
     return Group(id=GroupId(id_), name=request.name, members=members, parent=parent)
+
+
+def _joined(group: Group, persons: Iterable[Person]) -> Group:
+    joining = (person.id for person in persons if group.id in person.groups)
+    return structs.replace(group, members=tuple(dict.fromkeys((*group.members, *joining))))
 
 
 def _other_id(said: str | None, path: str) -> list[Problem]:

@@ -166,13 +166,13 @@ class Operations:
         self._check_key(asked, expires_at)
         rights = tuple(dict.fromkeys(asked.rights))
         key, secret = await self._core.add_key(
-            asked.name, rights, asked.top_priority, asked.lines, asked.rate, expires_at
+            asked.name, rights, asked.top_priority, asked.lines, asked.rate, expires_at, call.caller.name
         )
         return NewKeyView(**msgspec.structs.asdict(key_view(key)), secret=secret)
 
     async def delete_key(self, call: Call[Key, None, None]) -> None:
         """404 when there was none."""
-        _found(await self._core.delete_key(call.path["id"]) or None)
+        _found(await self._core.delete_key(call.path["id"], call.caller.name) or None)
 
     async def live(self, call: Call[Key, None, None]) -> StateAnswer:
         """Always."""

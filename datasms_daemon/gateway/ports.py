@@ -47,10 +47,11 @@ class Keys(Protocol):
         lines: tuple[str, ...] | None = None,
         rate: int = 50,
         expires_at: int | None = None,
+        by: str = "operator",
     ) -> tuple[Key, str]:
         """A new key and its secret, which is shown this once."""
 
-    async def delete_key(self, id_: str) -> bool:
+    async def delete_key(self, id_: str, by: str = "operator") -> bool:
         """Whether there was such a key; it no longer works."""
 
 
@@ -153,5 +154,9 @@ class Operations(Protocol):
         """The number in E.164; None when it is no valid one."""
 
 
-class Core(Keys, Messages, Directory, Operations, Protocol):
+class Core(Keys, Messages, Operations, Protocol):
     """All of it."""
+
+    @property
+    def directory(self) -> Directory:
+        """Persons, groups and devices."""

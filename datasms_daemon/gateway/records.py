@@ -24,22 +24,32 @@ MAX_MESSAGES = 1000
 MAX_TTL_MS = 31 * DAY
 MAX_WAIT_S = 55
 
+
+def _shape(pattern: str) -> dict[str, object]:
+    """Documents what the code checks by meaning, so that a fault there does not hide others of its kind."""
+    return {"pattern": f"^{pattern}{_END}"}
+
+
 Id = Annotated[str, Meta(pattern=f"^{_ID}{_END}")]
 Address = Annotated[
     str,
     Meta(
-        pattern=f"^(person:{_ID}|group:{_ID}|{_NUMBER}){_END}",
+        max_length=100,
         description="A phone number, person:ID or group:ID",
         examples=["+420603123456", "person:novak", "group:night-shift"],
+        extra_json_schema=_shape(f"(person:{_ID}|group:{_ID}|{_NUMBER})"),
     ),
 ]
-Number = Annotated[str, Meta(pattern=f"^{_NUMBER}{_END}", examples=["+420603123456"])]
+Number = Annotated[str, Meta(max_length=100, examples=["+420603123456"], extra_json_schema=_shape(_NUMBER))]
+Known = Annotated[str, Meta(max_length=100, description="A name of the configuration", extra_json_schema=_shape(_ID))]
 Title = Annotated[str, Meta(min_length=1, max_length=200, pattern=_PRINTABLE)]
 Reference = Annotated[str, Meta(min_length=1, max_length=200, pattern=_PRINTABLE)]
 Name = Annotated[str, Meta(max_length=200, pattern=_PRINTABLE)]
-Word = Annotated[str, Meta(pattern=f"^{_ID}{_END}", description="A name of the configuration")]
+Word = Annotated[str, Meta(pattern=f"^{_ID}{_END}")]
 BodyText = Annotated[str, Meta(min_length=1, max_length=65_536, pattern=r"^[^\x00]*$")]
-Duration = Annotated[str, Meta(pattern=rf"^[1-9][0-9]{{0,5}}[smhd]{_END}", examples=["90s", "2h"])]
+Duration = Annotated[
+    str, Meta(max_length=100, examples=["90s", "2h"], extra_json_schema=_shape("[1-9][0-9]{0,5}[smhd]"))
+]
 Time = Annotated[datetime, Meta(tz=True)]
 TimeText = Annotated[str, Meta(max_length=40, extra_json_schema={"format": "date-time"})]
 Cursor = Annotated[str, Meta(min_length=1, max_length=128, pattern=f"^[A-Za-z0-9._-]+{_END}")]
@@ -72,7 +82,7 @@ class MessageRequest(Request, frozen=True, kw_only=True):
     to: Annotated[tuple[Address, ...], Meta(min_length=1, max_length=MAX_MESSAGES)]
     text: BodyText
     title: Title | None = None
-    priority: Word | None = None
+    priority: Known | None = None
     send_at: Time | None = None
     ttl: Duration | None = None
     class_: Word | None = msgspec.field(default=None, name="class")
@@ -80,8 +90,8 @@ class MessageRequest(Request, frozen=True, kw_only=True):
         tuple[str, ...], Meta(description="Not supported yet", extra_json_schema={"maxItems": 0})
     ] = ()
     reference: Reference | None = None
-    per_line: dict[Word, LineTextRequest] = {}
-    lines: Annotated[tuple[Word, ...], Meta(min_length=1, max_length=64)] | None = None
+    per_line: dict[Known, LineTextRequest] = {}
+    lines: Annotated[tuple[Known, ...], Meta(min_length=1, max_length=64)] | None = None
     receipts: Annotated[tuple[Literal["delivered", "read"], ...], Meta(max_length=2)] = ()
 
 
@@ -95,7 +105,7 @@ class TextQuery(Request, frozen=True, kw_only=True):
     """What may stand beside a bare text, in the query or in headers of the same names."""
 
     title: Title | None = None
-    priority: Word | None = None
+    priority: Known | None = None
     ttl: Duration | None = None
     reference: Reference | None = None
 
@@ -125,8 +135,8 @@ class MessagesQuery(PageQuery, frozen=True, kw_only=True):
 
     status: tuple[MessageState, ...] = ()
     to: Number | None = None
-    priority: Word | None = None
-    line: Word | None = None
+    priority: Known | None = None
+    line: Known | None = None
     reference: Reference | None = None
     since: TimeText | None = None
     until: TimeText | None = None
@@ -183,8 +193,8 @@ class KeyRequest(Request, frozen=True, kw_only=True):
         tuple[Literal["send", "read", "inbound", "directory", "operate", "admin"], ...],
         Meta(min_length=1, max_length=6, extra_json_schema={"uniqueItems": True}),
     ]
-    top_priority: Word | None = None
-    lines: Annotated[tuple[Word, ...], Meta(min_length=1, max_length=64)] | None = None
+    top_priority: Known | None = None
+    lines: Annotated[tuple[Known, ...], Meta(min_length=1, max_length=64)] | None = None
     rate: Annotated[int, Meta(ge=1, le=100_000, description="Requests a second")] = 50
     expires_at: Time | None = None
 

@@ -76,7 +76,9 @@ class SmppLink:
     async def _live(self) -> None:
         while not self._stopping:
             try:
-                await deferLater(self._reactor, await self._once())
+                delay = await self._once()
+                if not self._stopping:
+                    await deferLater(self._reactor, delay)
             except (CancelledError, ConnectingCancelledError):
                 continue
         self._set(None, LineStatus(LineState.DEGRADED, "stopped"))

@@ -94,11 +94,11 @@ def begin(id_: MessageId, plan: Plan, now: int, send_at: int | None, valid_until
 
 def claim(progress: Progress, now: int, lease_ms: int) -> Decision | None:
     """Opens an attempt on the line the message is ready for; None when it is not, or its time is over."""
-    if progress.ready is None or now >= _limit(progress):
+    if progress.ready is None or now >= limit(progress):
         return None
     step = progress.plan[progress.step]
     n = progress.attempt + 1
-    limit = _limit(progress)
+    until = limit(progress)
     claimed = replace(
         progress,
         gen=progress.gen + 1,
@@ -107,10 +107,10 @@ def claim(progress: Progress, now: int, lease_ms: int) -> Decision | None:
         attempt=n,
         attempt_state=AttemptState.SENDING,
         tries=progress.tries + 1,
-        due_at=min(now + lease_ms, limit),
+        due_at=min(now + lease_ms, until),
     )
     opened = AttemptChange(
-        n=n, state=AttemptState.SENDING, opens=True, step=progress.step, line=step.line, deadline=limit
+        n=n, state=AttemptState.SENDING, opens=True, step=progress.step, line=step.line, deadline=until
     )
     return Decision(claimed, (), opened)
 
@@ -124,11 +124,11 @@ def due(progress: Progress, now: int) -> Decision | None:
     if progress.state is MessageState.SCHEDULED:
         entered = _entering(replace(progress, gen=progress.gen + 1), 0, now)
         return Decision(entered, (_event(now, "due"),))
-    if now >= _limit(progress):
+    if now >= limit(progress):
         return _timed_out(progress, now)
     if progress.state is MessageState.SENDING:
         return _settle_unknown(progress, Unknown("no result within the lease"), now)
-    ready = replace(progress, gen=progress.gen + 1, ready=_step(progress).line, due_at=_limit(progress))
+    ready = replace(progress, gen=progress.gen + 1, ready=_step(progress).line, due_at=limit(progress))
     return Decision(ready, (_event(now, "retry", line=_step(progress).line),))
 
 
@@ -206,7 +206,7 @@ def _step(progress: Progress) -> Step:
     return progress.plan[progress.step]
 
 
-def _limit(progress: Progress) -> int:
+def limit(progress: Progress) -> int:
     """When the present step is over: its deadline, and never after the message's validity."""
     if progress.deadline is None:
         return progress.valid_until
@@ -237,10 +237,11 @@ def finished(progress: Progress, state: MessageState, code: str | None) -> Progr
 def _closing(
     progress: Progress, now: int, state: AttemptState, outcome: str | None = None, reason: str | None = None
 ) -> AttemptChange | None:
-    """Ends the open attempt, if there is one."""
+    """Ends the open attempt, if there is one; what a receipt has said of it stays."""
     if progress.attempt_state is None:
         return None
-    return AttemptChange(n=progress.attempt, state=state, finished_at=now, outcome=outcome, reason=reason)
+    ended = None if progress.attempt_state is AttemptState.DELIVERED else state
+    return AttemptChange(n=progress.attempt, state=ended, finished_at=now, outcome=outcome, reason=reason)
 
 
 def _accepted(progress: Progress, now: int) -> Decision:
@@ -251,7 +252,7 @@ def _accepted(progress: Progress, now: int) -> Decision:
         gen=progress.gen + 1,
         state=MessageState.WAITING,
         attempt_state=AttemptState.SENT,
-        due_at=_limit(progress),
+        due_at=limit(progress),
     )
     if step.success in (Success.ACCEPTED, Success.SENT):
         # Nothing more will be sent; a receipt may still make it delivered while the message is valid (I25).
@@ -262,8 +263,8 @@ def _accepted(progress: Progress, now: int) -> Decision:
 def _again(progress: Progress, name: str, reason: str, not_before: int | None, at: Handed) -> Decision:
     """The same step again after a back-off; the next one at once when that would be too late and there is one."""
     retry_at = next_try(at.now, progress.tries, at.jitter, at.urgent, not_before)
-    limit = _limit(progress)
-    if retry_at >= limit and progress.step + 1 < len(progress.plan):
+    until = limit(progress)
+    if retry_at >= until and progress.step + 1 < len(progress.plan):
         return fails(progress, at.now, name, reason, "too_late_to_retry")
     closed = AttemptChange(
         n=progress.attempt, state=AttemptState.FAILED, finished_at=at.now, outcome=name, reason=reason
@@ -274,7 +275,7 @@ def _again(progress: Progress, name: str, reason: str, not_before: int | None, a
         state=MessageState.QUEUED,
         attempt_state=None,
         ready=None,
-        due_at=min(retry_at, limit),
+        due_at=min(retry_at, until),
     )
     event = _event(at.now, name, line=_step(progress).line, attempt=progress.attempt, reason=reason, retry_at=retry_at)
     return Decision(queued, (event,), closed)
@@ -310,7 +311,7 @@ def _settle_unknown(progress: Progress, outcome: Unknown, now: int) -> Decision:
         gen=progress.gen + 1,
         state=MessageState.WAITING,
         attempt_state=AttemptState.UNKNOWN,
-        due_at=_limit(progress),
+        due_at=limit(progress),
     )
     noted = AttemptChange(n=progress.attempt, state=AttemptState.UNKNOWN, outcome="unknown", reason=outcome.reason)
     return Decision(waiting, (_event(now, "unknown", attempt=progress.attempt, reason=outcome.reason),), noted)

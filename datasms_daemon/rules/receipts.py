@@ -53,7 +53,13 @@ def _arrived(progress: Progress, attempt: Attempt, state: AttemptState, at: int,
     if state is AttemptState.DELIVERED and is_current and _step_success(progress, attempt) is Success.READ:
         # Delivered is on the way to read: the attempt stays open and the deadline stands.
         return Decision(
-            replace(moved, delivered_at=delivered_at, state=MessageState.WAITING, attempt_state=AttemptState.SENT),
+            replace(
+                moved,
+                delivered_at=delivered_at,
+                state=MessageState.WAITING,
+                attempt_state=AttemptState.DELIVERED,
+                due_at=lifecycle.limit(progress),
+            ),
             (event,),
             AttemptChange(n=attempt.n, state=state),
         )

@@ -30,7 +30,7 @@ def add_openapi(api: Api[C]) -> None:
         encoded = encoded or msgspec.json.encode(document(api.title, api.routes))
         return Reply(encoded)
 
-    api.route("GET", "/openapi.json", permission=PUBLIC, summary="This document", answer=dict[str, object])(openapi)
+    api.route("GET", "/openapi.json", permission=PUBLIC, summary="This document", answer=dict)(openapi)
 
 
 def document(title: str, routes: Iterable[Route]) -> Json:

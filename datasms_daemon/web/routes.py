@@ -212,7 +212,7 @@ class Api(Generic[C]):
             return _shielded(Deferred.fromCoroutine(self._respond(route, request, path)))
 
         name = f"{route.method} {route.path}"
-        self._klein.route(route.path, methods=[route.method], endpoint=name, strict_slashes=False)(endpoint)
+        self._klein.route(route.path, methods=[route.method], endpoint=name)(endpoint)
 
     async def _respond(self, route: Route, request: Request, path: Mapping[str, str]) -> bytes | IResource:
         try:

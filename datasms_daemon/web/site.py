@@ -77,7 +77,7 @@ class Site(server.Site):
         reactor: IReactorTime,
         application: Application,
         limits: Limits,
-        reference: Callable[[], str] = secrets.token_hex,
+        reference: Callable[[], str] = _reference,
     ) -> None:
         server.Site.__init__(self, application.resource(), reactor=reactor, parsePOSTFormSubmission=False, timeout=None)
         self.limits = limits
@@ -159,6 +159,10 @@ class Site(server.Site):
         for channel in tuple(self._channels):
             if channel.deadline <= now:
                 channel.expire()
+
+
+def _reference() -> str:
+    return secrets.token_hex(8)
 
 
 def _source(addr: object) -> str | None:

@@ -57,7 +57,10 @@ class _Watched:
 
 @implementer(IBackend)
 class FakeBackend:
-    """Keeps registrations, devices and inboxes; answers at once unless ``gate`` makes it slow."""
+    """Keeps registrations, devices and inboxes; answers at once unless ``gate`` makes it slow.
+
+    ``meanwhile`` happens once, after the next device was found by its token and before the asker knows.
+    """
 
     def __init__(self) -> None:
         self.is_paused = False
@@ -68,6 +71,7 @@ class FakeBackend:
         self.asked_tokens: list[str] = []
         self.reads = 0
         self.gate: Callable[[], Deferred[None]] | None = None
+        self.meanwhile: Callable[[], None] | None = None
         self._inbox_watches = _Watched()
         self._registration_watches = _Watched()
         self._seq = 0
@@ -155,7 +159,11 @@ class FakeBackend:
     async def authenticate(self, token: str) -> Device | None:
         await self._pass()
         self.asked_tokens.append(token)
-        return self.devices.get(token)
+        device = self.devices.get(token)
+        if self.meanwhile is not None:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            meanwhile()
+        return device
 
     async def inbox(self, device: DeviceId, after: int, limit: int) -> tuple[InboxItem, ...]:
         self.reads += 1

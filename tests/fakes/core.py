@@ -93,6 +93,11 @@ class FakeCore:
         self.secrets[f"dsk_{name}"] = replace(_key(name, rights), **fields)
         return f"dsk_{name}"
 
+    @property
+    def directory(self) -> FakeCore:
+        """The fake is its own directory."""
+        return self
+
     def sender_of(self, secret: str) -> Key | None:
         return self.secrets.get(secret)
 
@@ -107,13 +112,14 @@ class FakeCore:
         lines: tuple[str, ...] | None = None,
         rate: int = 50,
         expires_at: int | None = None,
+        by: str = "operator",
     ) -> tuple[Key, str]:
         key = Key(self._new_id(), name, rights, top_priority, lines, rate, NOW, expires_at)
         secret = f"dsk_{key.id}"
         self.secrets[secret] = key
         return key, secret
 
-    async def delete_key(self, id_: str) -> bool:
+    async def delete_key(self, id_: str, by: str = "operator") -> bool:
         # The key of the tests themselves stays, so that whatever they send they can go on.
         found = [secret for secret, key in self.secrets.items() if key.id == id_ and key.name != "all"]
         for secret in found:

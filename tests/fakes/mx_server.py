@@ -118,7 +118,8 @@ class MxServer:
         headers: dict[str, str] | None = None,
     ) -> Answered:
         """One request on a connection of its own."""
-        sent: dict[bytes | str, bytes | str] = {**(headers or {})}
+        sent: dict[bytes | str, bytes | str] = {}
+        sent.update((headers or {}).items())
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
         data = None
@@ -246,7 +247,7 @@ class _AuthorisedEndpoint:
 
 def _unwrapped(wrapper: IProtocol) -> IProtocol:
     assert isinstance(wrapper, ProtocolWrapper)
-    return cast(IProtocol, wrapper.wrappedProtocol)
+    return wrapper.wrappedProtocol
 
 
 @implementer(IAgentEndpointFactory)

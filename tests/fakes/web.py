@@ -48,7 +48,6 @@ class Connection:
         if channel is not None:
             channel.makeConnection(self.transport)
 
-    @property
     def is_closed(self) -> bool:
         """Whether the server ended it."""
         return self.transport.disconnecting or self.transport.disconnected
@@ -56,7 +55,7 @@ class Connection:
     def send(self, data: bytes) -> None:
         """Sends bytes as one segment; nothing gets through once the server does not read."""
         assert self.channel is not None
-        if not self.is_closed:
+        if not self.is_closed():
             self.channel.dataReceived(data)
 
     def hang_up(self) -> None:

@@ -323,6 +323,11 @@ def test_a_secret_file_without_one_line_of_text_is_told(file: Path, content: byt
     ]
 
 
+def test_a_file_whose_name_the_system_refuses_is_told_as_not_there(file: Path) -> None:
+    (told,) = problems_of(file, changed('"firebase.json"', f'"{"x" * 300}"'))
+    assert "there is no file" in told
+
+
 def test_a_secret_is_taken_from_systemds_credentials_when_its_file_is_not_there(file: Path, tmp_path: Path) -> None:
     credentials = tmp_path / "credentials"
     credentials.mkdir()

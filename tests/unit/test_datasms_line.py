@@ -66,17 +66,17 @@ class _Channel:
         self.name = name
         self.answers = answers
         self.orders: list[PushOrder] = []
-        self.open: bool | None = None
+        self.calls: list[str] = []
         self.pending: list[Deferred[Outcome]] = []
 
     def start(self) -> None:
-        self.open = True
+        self.calls.append("start")
 
     async def stop(self) -> None:
-        self.open = False
+        self.calls.append("stop")
 
     async def push(self, order: PushOrder) -> Outcome:
-        assert self.open
+        assert self.calls == ["start"]
         self.orders.append(order)
         known = self.answers.get(order.device.address["token"])
         if known is not None:
@@ -214,14 +214,14 @@ async def test_stopping_waits_for_what_is_under_way_and_then_closes_the_channels
     world = _World(channel)
     sending = Deferred.fromCoroutine(world.line.send(_handover(_device("a"))))
     stopping = Deferred.fromCoroutine(world.line.stop())
-    assert channel.open
+    assert channel.calls == ["start"]
     assert world.line.room() == 0
     refused = await world.line.send(_handover(_device("b")))
     assert refused.outcome == NotSent("the line is stopping")
     channel.pending[0].callback(Accepted())
     assert (await sending).outcome == Accepted()
     await stopping
-    assert not channel.open
+    assert channel.calls == ["start", "stop"]
     assert world.host.rooms == []
 
 

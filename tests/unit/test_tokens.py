@@ -3,6 +3,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+import string
+import zlib
 
 import pytest
 
@@ -64,6 +66,15 @@ def test_a_mistyped_token_is_not_well_formed(text: str) -> None:
     assert not well_formed(text, KEY_PREFIX)
 
 
+def test_a_right_checksum_over_other_symbols_does_not_make_a_token() -> None:
+    body = "dsk_" + "-" * 43
+    number, checksum = zlib.crc32(body.encode()), ""
+    for _ in range(6):
+        number, digit = divmod(number, 62)
+        checksum = (string.digits + string.ascii_uppercase + string.ascii_lowercase)[digit] + checksum
+    assert not well_formed(body + checksum, KEY_PREFIX)
+
+
 def test_a_token_is_kept_as_its_sha_256() -> None:
     assert hash_token(TOKEN) == hashlib.sha256(TOKEN.encode()).hexdigest()
 
@@ -74,6 +85,7 @@ def test_a_registration_number_is_verified_with_its_secret_and_pepper_only() -> 
     assert verify_number(Secret("ABCDEFGH"), b"pepper", kept)
     assert not verify_number(Secret("ABCDEFGJ"), b"pepper", kept)
     assert not verify_number(Secret("ABCDEFGH"), b"salt", kept)
+    assert not verify_number(Secret("ABCDEFGH"), b"pepper", kept.replace("scrypt", "plain"))
 
 
 def test_the_slow_hash_is_scrypt_with_the_parameters_of_the_sheet() -> None:

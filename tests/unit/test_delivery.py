@@ -1,0 +1,485 @@
+"""The core on virtual time: a message's way from acceptance to its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from datasms_daemon.config.records import Duration, StepOptions
+from datasms_daemon.model import (
+    Accepted,
+    AddressGone,
+    AttemptState,
+    DeviceId,
+    DeviceReceipt,
+    Dossier,
+    Handover,
+    Later,
+    LineDown,
+    LineName,
+    LineReceipt,
+    MessageId,
+    MessageState,
+    NotSent,
+    OnUnknown,
+    Outcome,
+    ReceiptState,
+    Success,
+    Unknown,
+)
+from datasms_daemon.store import messages
+from tests.fakes.daemon import NUMBER, FakeDaemon, FakeTime, add_person, configuration, done, draft
+from tests.fakes.lines import FakeLine, Script
+
+PUSH = StepOptions(line=LineName("datasms"), wait=Duration(60_000))
+SMS = StepOptions(line=LineName("sms-a"), wait=Duration(600_000))
+
+
+class World:
+    """A daemon with a person who has one device, and its lines."""
+
+    def __init__(self, tmp_path: Path, *steps: StepOptions, devices: tuple[str, ...] = ("phone",)) -> None:
+        self.time = FakeTime()
+        self.push = FakeLine("datasms", self.time.reactor, drops_repeats=True)
+        self.sms = FakeLine("sms-a", self.time.reactor)
+        self.config = configuration(tmp_path, *(steps or (PUSH, SMS)))
+        self.daemon = self.begin()
+        add_person(self.daemon, *devices)
+
+    def begin(self) -> FakeDaemon:
+        """A (new) life of the daemon."""
+        self.daemon = FakeDaemon(self.config, {"datasms": self.push, "sms-a": self.sms}, self.time)
+        return self.daemon
+
+    def restart(self) -> None:
+        """kill -9 and start again."""
+        self.daemon.die()
+        self.begin()
+
+    def send(self, text: str = "Pump 3 stopped", number: str = NUMBER, **more: object) -> MessageId:
+        """Submits one message."""
+        return MessageId(self.daemon.submit(draft(text, number=number, **more))[0])
+
+    def look(self, id_: MessageId) -> Dossier:
+        """What is stored of a message."""
+        found = done(self.daemon.store.read(lambda db: messages.dossier(db, id_)))
+        assert found is not None
+        return found
+
+    def state(self, id_: MessageId) -> MessageState:
+        """Where it stands."""
+        return self.look(id_).progress.state
+
+    def confirm(self, id_: MessageId, state: ReceiptState = ReceiptState.DELIVERED, device: str = "phone") -> None:
+        """The device's own word."""
+        receipts = (DeviceReceipt(id_, state, self.daemon.now),)
+        done(Deferred.fromCoroutine(self.daemon.parts.receipts.from_device(DeviceId(device), receipts)))
+
+    def sms_receipt(
+        self, provider_id: str, state: ReceiptState = ReceiptState.DELIVERED, to: str | None = None
+    ) -> None:
+        """The SMSC's word."""
+        receipt = LineReceipt(LineName("sms-a"), (provider_id,), state, self.daemon.now, to)
+        done(Deferred.fromCoroutine(self.daemon.parts.receipts.from_line(receipt)))
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Push for a minute, then SMS for ten."""
+    return World(tmp_path)
+
+
+def says(outcome: Outcome | Exception, seconds: float = 0.0, *, taken: bool = False) -> Script:
+    """A far end that always does the same."""
+    return lambda handover: (outcome, seconds, taken)
+
+
+def test_a_confirmed_message_is_delivered_and_no_sms_leaves(world: World) -> None:
+    id_ = world.send()
+    assert world.state(id_) is MessageState.WAITING
+    world.confirm(id_)
+    world.time.advance(100_000)
+    assert world.state(id_) is MessageState.DELIVERED
+    assert world.sms.taken[id_] == 0
+
+
+def test_an_unconfirmed_message_leaves_by_sms_once_and_exactly_at_its_deadline(world: World) -> None:
+    """I9, I14."""
+    id_ = world.send()
+    world.time.advance(59.999)
+    assert world.sms.taken[id_] == 0
+    world.time.advance(0.001)
+    assert world.sms.taken[id_] == 1
+    world.time.advance(1_000)
+    assert world.sms.taken[id_] == 1
+    assert [attempt.state for attempt in world.look(id_).attempts] == [AttemptState.TIMED_OUT, AttemptState.TIMED_OUT]
+
+
+def test_the_receipt_of_the_sms_makes_the_message_delivered(world: World) -> None:
+    id_ = world.send()
+    world.time.advance(60)
+    world.sms_receipt(f"{id_}/2")
+    dossier = world.look(id_)
+    assert dossier.progress.state is MessageState.DELIVERED
+    assert [attempt.state for attempt in dossier.attempts] == [AttemptState.TIMED_OUT, AttemptState.DELIVERED]
+
+
+def test_a_dead_address_sends_the_sms_at_once_and_retires_the_device(world: World) -> None:
+    """I9, I41."""
+    world.push.script = says(AddressGone("UNREGISTERED"))
+    id_ = world.send()
+    assert world.sms.taken[id_] == 1
+    assert world.daemon.parts.clock.now_ms() == world.look(id_).message.created_at
+    second = world.send()
+    assert [attempt.line for attempt in world.look(second).attempts] == ["sms-a"]
+
+
+def test_a_late_receipt_is_shown_as_late_and_ends_the_message(world: World) -> None:
+    """I20."""
+    id_ = world.send()
+    world.time.advance(60)
+    world.confirm(id_)
+    dossier = world.look(id_)
+    assert dossier.progress.state is MessageState.DELIVERED
+    assert [(one.state, one.late) for one in dossier.attempts] == [
+        (AttemptState.DELIVERED, True),
+        (AttemptState.CANCELLED, False),
+    ]
+
+
+def test_a_late_receipt_cancels_what_is_still_unsent(world: World) -> None:
+    world.sms.window = 0
+    id_ = world.send()
+    world.time.advance(60)
+    assert world.look(id_).progress.ready == "sms-a"
+    world.confirm(id_)
+    world.sms.window = 10
+    world.daemon.parts.dispatch.wake(LineName("sms-a"))
+    world.time.advance(10_000)
+    assert world.sms.taken[id_] == 0
+    assert world.state(id_) is MessageState.DELIVERED
+
+
+def test_a_receipt_may_be_quicker_than_the_answer_of_the_push(world: World) -> None:
+    world.push.script = says(Accepted(("m/1",)), 2.0, taken=True)
+    id_ = world.send()
+    world.confirm(id_)
+    world.time.advance(5)
+    dossier = world.look(id_)
+    assert dossier.progress.state is MessageState.DELIVERED
+    assert dossier.attempts[0].state is AttemptState.DELIVERED
+    assert dossier.attempts[0].late is False
+
+
+def test_a_receipt_that_comes_before_the_submit_response_is_applied_afterwards(world: World) -> None:
+    """I22."""
+    world.sms.script = says(Accepted(("early",)), 2.0, taken=True)
+    id_ = world.send()
+    world.time.advance(60)
+    world.sms_receipt("early")
+    assert world.state(id_) is MessageState.SENDING
+    world.time.advance(2)
+    assert world.state(id_) is MessageState.DELIVERED
+
+
+def test_receipts_repeated_and_shuffled_change_nothing_after_the_first(world: World) -> None:
+    """I23."""
+    id_ = world.send()
+    for state in (ReceiptState.READ, ReceiptState.DELIVERED, ReceiptState.READ, ReceiptState.DELIVERED):
+        world.confirm(id_, state)
+    dossier = world.look(id_)
+    assert dossier.progress.state is MessageState.READ
+    trace = done(world.daemon.store.read(lambda db: messages.trace(db, id_)))
+    assert [event.kind for event in trace].count("read") == 1
+    assert "delivered" not in [event.kind for event in trace]
+
+
+def test_delivered_may_still_become_read_and_nothing_else(world: World) -> None:
+    """I11."""
+    id_ = world.send()
+    world.confirm(id_)
+    world.confirm(id_, ReceiptState.READ)
+    assert world.state(id_) is MessageState.READ
+    world.time.advance(1_000_000)
+    assert world.state(id_) is MessageState.READ
+
+
+def test_the_receipt_of_another_line_or_number_changes_nothing(world: World) -> None:
+    """I21."""
+    id_ = world.send()
+    world.time.advance(60)
+    world.sms_receipt(f"{id_}/2", to="+420603999999")
+    other = LineReceipt(LineName("sms-b"), (f"{id_}/2",), ReceiptState.DELIVERED, world.daemon.now)
+    done(Deferred.fromCoroutine(world.daemon.parts.receipts.from_line(other)))
+    assert world.state(id_) is MessageState.WAITING
+
+
+def test_a_message_of_two_parts_has_arrived_when_both_have(world: World) -> None:
+    world.sms.script = says(Accepted(("one", "two")), taken=True)
+    id_ = world.send()
+    world.time.advance(60)
+    world.sms_receipt("two")
+    assert world.state(id_) is MessageState.WAITING
+    world.sms_receipt("two")
+    assert world.state(id_) is MessageState.WAITING
+    world.sms_receipt("one")
+    assert world.state(id_) is MessageState.DELIVERED
+
+
+def test_a_message_of_two_parts_has_failed_as_soon_as_one_has(world: World) -> None:
+    world.sms.script = says(Accepted(("one", "two")), taken=True)
+    id_ = world.send()
+    world.time.advance(60)
+    world.sms_receipt("two", ReceiptState.FAILED)
+    assert world.state(id_) is MessageState.FAILED
+
+
+def test_a_temporary_refusal_is_tried_again_within_the_deadline(world: World) -> None:
+    answers: list[Outcome] = [Later("503"), Accepted()]
+    world.push.script = lambda handover: (answers.pop(0), 0.0, True)
+    id_ = world.send()
+    assert world.state(id_) is MessageState.QUEUED
+    world.time.advance(15)
+    dossier = world.look(id_)
+    assert [(one.n, one.step, one.state) for one in dossier.attempts] == [
+        (1, 0, AttemptState.FAILED),
+        (2, 0, AttemptState.SENT),
+    ]
+    assert dossier.attempts[1].deadline == dossier.message.created_at + 60_000
+
+
+def test_a_retry_that_would_come_after_the_deadline_goes_to_the_next_line_at_once(world: World) -> None:
+    world.push.script = says(Later("429", world.daemon.now + 3_600_000))
+    id_ = world.send()
+    assert world.sms.taken[id_] == 1
+
+
+def test_a_line_that_is_down_gives_way_at_once_but_the_last_one_goes_on_trying(world: World) -> None:
+    world.push.script = says(LineDown("403"))
+    answers: list[Outcome] = [LineDown("bad password"), Accepted(("x",))]
+    world.sms.script = lambda handover: (answers.pop(0), 0.0, True)
+    id_ = world.send()
+    assert world.state(id_) is MessageState.QUEUED
+    world.time.advance(20)
+    assert [attempt.line for attempt in world.look(id_).attempts] == ["datasms", "sms-a", "sms-a"]
+    assert world.state(id_) is MessageState.WAITING
+
+
+def test_an_unknown_outcome_on_a_line_to_devices_is_sent_again(world: World) -> None:
+    answers: list[Outcome] = [Unknown("cut"), Accepted()]
+    world.push.script = lambda handover: (answers.pop(0), 0.0, True)
+    id_ = world.send()
+    world.time.advance(15)
+    assert world.push.taken[id_] == 2
+    assert world.sms.taken[id_] == 0
+
+
+def test_an_unknown_outcome_of_an_sms_waits_for_its_receipt_and_is_never_sent_again(world: World) -> None:
+    world.sms.script = says(Unknown("no answer"), taken=True)
+    id_ = world.send()
+    world.time.advance(60)
+    assert world.state(id_) is MessageState.WAITING
+    world.time.advance(3_600)
+    assert world.sms.taken[id_] == 1
+    assert world.state(id_) is MessageState.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("policy", "state"), [(OnUnknown.REPORT, MessageState.UNKNOWN), (OnUnknown.NEXT, MessageState.WAITING)]
+)
+def test_the_policy_for_unknown_outcomes_decides(tmp_path: Path, policy: OnUnknown, state: MessageState) -> None:
+    first = StepOptions(line=LineName("datasms"), on_unknown=policy)
+    world = World(tmp_path, first, SMS)
+    world.push.script = says(Unknown("cut"))
+    id_ = world.send()
+    assert world.state(id_) is state
+    assert world.sms.taken[id_] == (1 if policy is OnUnknown.NEXT else 0)
+
+
+def test_what_a_line_cannot_carry_moves_on_and_without_another_line_fails(world: World) -> None:
+    world.push.script = says(NotSent("too long", final=True))
+    world.sms.script = says(NotSent("no text", final=True))
+    id_ = world.send()
+    assert world.look(id_).progress.code == "not_sent"
+    assert world.state(id_) is MessageState.FAILED
+
+
+def test_a_message_whose_validity_is_over_is_not_sent(world: World) -> None:
+    id_ = world.send(ttl_ms=30_000)
+    world.time.advance(29.999)
+    assert world.state(id_) is MessageState.WAITING
+    world.time.advance(0.001)
+    assert world.state(id_) is MessageState.EXPIRED
+    world.time.advance(100)
+    assert world.sms.taken[id_] == 0
+
+
+def test_a_driver_that_raises_does_not_stop_the_line(world: World, logged_failures: list[dict[str, object]]) -> None:
+    """I35."""
+    world.push.script = says(RuntimeError("bug"))
+    bad = world.send()
+    world.push.script = says(Accepted(), taken=True)
+    good = world.send()
+    assert world.state(good) is MessageState.WAITING
+    world.time.advance(15)
+    assert world.state(bad) is MessageState.WAITING
+    assert len(logged_failures) == 1
+    logged_failures.clear()
+
+
+def test_a_message_on_which_the_driver_always_raises_is_parked(
+    tmp_path: Path, logged_failures: list[dict[str, object]]
+) -> None:
+    """I35, I38."""
+    world = World(tmp_path, StepOptions(line=LineName("datasms"), wait=Duration(3_600_000)))
+    world.push.script = says(RuntimeError("bug"))
+    id_ = world.send()
+    world.time.advance(3_000)
+    assert world.look(id_).progress.code == "parked"
+    dead = done(Deferred.fromCoroutine(world.daemon.parts.core.dead(None, 10)))
+    assert [dossier.message.id for dossier in dead] == [id_]
+    logged_failures.clear()
+
+
+def test_a_hand_over_that_a_crash_interrupted_is_unknown_and_an_sms_is_not_sent_again(tmp_path: Path) -> None:
+    """I26."""
+    world = World(tmp_path, SMS, devices=())
+    world.sms.script = says(Accepted(("x",)), 5.0, taken=True)
+    id_ = world.send()
+    assert world.state(id_) is MessageState.SENDING
+    world.restart()
+    assert world.daemon.interrupted == 1
+    world.time.advance(599)
+    dossier = world.look(id_)
+    assert dossier.attempts[0].state is AttemptState.UNKNOWN
+    assert dossier.progress.state is MessageState.WAITING
+    assert world.sms.taken[id_] == 1
+
+
+def test_a_push_that_a_crash_interrupted_is_made_again(world: World) -> None:
+    world.push.script = says(Accepted(), 5.0, taken=True)
+    id_ = world.send()
+    world.restart()
+    world.time.advance(20)
+    assert world.state(id_) is MessageState.WAITING
+    assert world.push.taken[id_] == 2
+
+
+def test_deadlines_that_passed_while_the_daemon_was_away_are_kept_at_the_start(world: World) -> None:
+    """I15."""
+    ids = [world.send() for _ in range(7)]
+    world.daemon.die()
+    world.time.advance(3_000)
+    world.begin()
+    world.time.advance(0)
+    assert all(world.sms.taken[id_] == 1 for id_ in ids)
+
+
+@pytest.mark.parametrize("step_ms", [-86_400_000, -3_600_000, 3_600_000, 86_400_000])
+def test_a_step_of_the_wall_clock_neither_fires_nor_delays_a_deadline(world: World, step_ms: int) -> None:
+    """I13."""
+    id_ = world.send()
+    world.time.advance(30)
+    world.time.step_ms = step_ms
+    world.daemon.beat()
+    world.time.advance(29.9)
+    assert world.sms.taken[id_] == 0
+    world.time.advance(0.1)
+    assert world.sms.taken[id_] == 1
+
+
+def test_a_wall_clock_that_is_a_day_behind_at_the_start_delays_nothing_by_a_day(world: World) -> None:
+    """I16."""
+    id_ = world.send()
+    world.time.advance(50)
+    world.daemon.beat()
+    world.daemon.die()
+    world.time.step_ms = -86_400_000
+    world.begin()
+    world.time.advance(11)
+    assert world.sms.taken[id_] == 1
+
+
+def test_a_line_without_room_leaves_messages_ready_and_urgent_ones_go_first(tmp_path: Path) -> None:
+    world = World(tmp_path, SMS, devices=())
+    world.sms.window = 0
+    bulk = [world.send(priority="low") for _ in range(5)]
+    alarm = world.send(priority="high")
+    world.sms.window = 1
+    sent: list[MessageId] = []
+
+    def one_a_second(handover: Handover) -> tuple[Outcome, float, bool]:
+        sent.append(handover.message)
+        return Accepted((handover.message,)), 1.0, True
+
+    world.sms.script = one_a_second
+    world.daemon.parts.dispatch.wake(LineName("sms-a"))
+    world.time.advance(10)
+    assert sent == [alarm, *bulk]
+
+
+def test_a_step_that_asks_for_read_is_not_done_when_delivered(tmp_path: Path) -> None:
+    wants_read = StepOptions(line=LineName("datasms"), wait=Duration(60_000), success=Success.READ)
+    world = World(tmp_path, wants_read, SMS)
+    id_ = world.send()
+    world.confirm(id_)
+    assert world.state(id_) is MessageState.WAITING
+    world.time.advance(60)
+    assert world.sms.taken[id_] == 1
+
+
+def test_a_step_that_is_content_with_acceptance_sends_nothing_more(tmp_path: Path) -> None:
+    """I25."""
+    content = StepOptions(line=LineName("datasms"), wait=Duration(60_000), success=Success.ACCEPTED)
+    world = World(tmp_path, content, SMS)
+    id_ = world.send()
+    world.time.advance(3_600)
+    assert world.state(id_) is MessageState.WAITING
+    assert world.sms.taken[id_] == 0
+    world.time.advance(90_000)
+    assert (world.state(id_), world.look(id_).progress.code) == (MessageState.UNKNOWN, "no_receipt")
+
+
+def test_a_message_with_another_recipient_than_accepted_is_not_sent(world: World) -> None:
+    """I39."""
+    world.sms.window = 0
+    first, second = world.send("for Novak"), world.send("for Novak too", number="+420603654321")
+    done(world.daemon.store.write(lambda db: db.execute("UPDATE messages SET recipient = '+420603000000'") and None))
+    world.time.advance(60)
+    world.sms.window = 10
+    world.daemon.parts.dispatch.wake(LineName("sms-a"))
+    assert world.look(first).progress.code == world.look(second).progress.code == "tampered"
+    assert not world.sms.sends
+
+
+def test_cancelling_keeps_the_next_line_from_being_used(world: World) -> None:
+    id_ = world.send()
+    answer = done(Deferred.fromCoroutine(world.daemon.parts.core.cancel(id_, None, "operator")))
+    assert isinstance(answer, Dossier)
+    world.time.advance(1_000)
+    assert world.state(id_) is MessageState.CANCELLED
+    assert world.sms.taken[id_] == 0
+
+
+def test_a_scheduled_message_waits_and_can_be_sent_at_once(world: World) -> None:
+    later = world.daemon.now + 3_600_000
+    one, other = world.send(send_at=later), world.send(send_at=later)
+    world.time.advance(3_599)
+    assert not world.push.sends
+    moved = done(Deferred.fromCoroutine(world.daemon.parts.core.reschedule(other, None, "operator", None)))
+    assert isinstance(moved, Dossier)
+    assert world.push.taken[other] == 1
+    world.time.advance(1)
+    assert world.push.taken[one] == 1
+
+
+def test_a_day_limit_stops_the_line_until_it_is_resumed(tmp_path: Path) -> None:
+    world = World(tmp_path, SMS, devices=())
+    world.daemon.parts.dispatch.ways[LineName("sms-a")].day_limit = 3
+    ids = [world.send() for _ in range(5)]
+    assert sum(world.sms.taken[id_] for id_ in ids) == 3
+    view = done(Deferred.fromCoroutine(world.daemon.parts.core.resume("sms-a", "operator")))
+    assert view is not None
+    assert sum(world.sms.taken[id_] for id_ in ids) == 5

@@ -1,0 +1,540 @@
+"""The gateway's calls: submit, follow, change; keys and their limits (interfaces.md § 2)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+import pytest
+from twisted.internet.defer import Deferred
+
+from datasms_daemon.errors import DiskFull, StoreFailed
+from datasms_daemon.gateway.http_api import make_api, make_local_site, make_site
+from datasms_daemon.gateway.rights import local_operator
+from datasms_daemon.model import (
+    RIGHTS,
+    Device,
+    DeviceId,
+    Group,
+    GroupId,
+    Idempotency,
+    Inbound,
+    LineName,
+    LineText,
+    MessageId,
+    MessageState,
+    Person,
+    PersonId,
+)
+from datasms_daemon.web.routes import Route
+from tests.fakes.core import NOW, FakeCore
+from tests.fakes.web import Client, Response, clock
+
+NUMBER = "+420603123456"
+TIME = clock()
+ROUTES = make_api(FakeCore(), TIME, bytes, local_operator).routes
+GUARDED = [route for route in ROUTES if route.permission]
+
+
+class Gateway(Client):
+    """A gateway over a fake core, asked with all rights unless told otherwise."""
+
+    def __init__(self) -> None:
+        self.core = FakeCore()
+        self.time = clock()
+        super().__init__(make_site(self.core, self.time, lambda: b"datasms_up 1\n"), "dsk_all")
+
+    def send(self, text: str = "Pump 3 stopped", *, secret: str | None = None, **fields: Any) -> Response:
+        """Submits one message."""
+        return self.ask("POST", "/v1/messages", {"to": [NUMBER], "text": text, **fields}, secret=secret)
+
+    def sent(self, **fields: Any) -> MessageId:
+        """The id of a message that was accepted."""
+        return MessageId(self.send(**fields).json["messages"][0]["id"])
+
+
+@pytest.fixture
+def gateway() -> Gateway:
+    """A gateway."""
+    return Gateway()
+
+
+def path_of(route: Route) -> str:
+    """A path of the route."""
+    return re.sub("<[^>]+>", "x1", route.path)
+
+
+def name_of(route: Route) -> str:
+    """A test id."""
+    return f"{route.method} {route.path}"
+
+
+@pytest.mark.parametrize("route", GUARDED, ids=name_of)
+def test_every_route_refuses_who_has_all_rights_but_its_own(gateway: Gateway, route: Route) -> None:
+    others = [right for right in RIGHTS if right not in route.permission]
+    secret = gateway.core.key(*others) if others else "dsk_nobody"
+    response = gateway.ask(route.method, path_of(route), secret=secret)
+    assert response.status == (403 if others else 401)
+    assert gateway.core.submissions == []
+
+
+@pytest.mark.parametrize("route", GUARDED, ids=name_of)
+@pytest.mark.parametrize(
+    "authorisation", ["", "Bearer", "Bearer ", "Bearer dsk_wrong", "Basic ZHNrX2FsbDo=", "dsk_all"]
+)
+def test_every_route_refuses_who_has_no_key(gateway: Gateway, route: Route, authorisation: str) -> None:
+    gateway.secret = None
+    response = gateway.ask(route.method, path_of(route), Authorization=authorisation)
+    assert (response.status, response.json["code"]) == (401, "unauthorised")
+
+
+@pytest.mark.parametrize("route", GUARDED, ids=name_of)
+@pytest.mark.parametrize("right", RIGHTS)
+def test_every_route_lets_in_who_has_one_of_its_rights(gateway: Gateway, route: Route, right: str) -> None:
+    response = gateway.ask(route.method, path_of(route), secret=gateway.core.key(right))
+    assert (response.status in (401, 403)) == (right not in route.permission)
+
+
+def test_only_what_must_be_is_public() -> None:
+    assert {route.path for route in ROUTES if not route.permission} == {
+        "/health/live", "/health/ready", "/openapi.json",
+    }  # fmt: skip
+
+
+def test_one_message_is_accepted_with_its_location(gateway: Gateway) -> None:
+    response = gateway.send()
+    id_ = response.json["messages"][0]["id"]
+    assert response.status == 202
+    assert response.json == {"id": response.json["id"], "messages": [{"id": id_, "to": NUMBER, "status": "queued"}]}
+    assert response.headers["location"] == f"/v1/messages/{id_}"
+
+
+def test_every_field_of_a_message_reaches_the_core(gateway: Gateway) -> None:
+    gateway.core.people[PersonId("novak")] = Person(PersonId("novak"))
+    gateway.core.teams[GroupId("night")] = Group(GroupId("night"))
+    response = gateway.send(
+        to=["603 123 456", "person:novak", "group:night"], title="Pump station", priority="high", ttl="2h",
+        send_at="2026-11-24T08:00:00+01:00", **{"class": "internal"}, reference="crm-4711", lines=["sms-o2"],
+        per_line={"smpp": {"text": "short"}}, receipts=["delivered", "read"], attachments=[],
+    )  # fmt: skip
+    assert response.status == 202
+    (draft,) = gateway.core.submissions[0].drafts
+    assert [(to.number, to.person, to.group) for to in draft.recipients] == [
+        (NUMBER, None, None), (None, "novak", None), (None, None, "night"),
+    ]  # fmt: skip
+    assert (draft.title, draft.priority, draft.class_, draft.reference) == (
+        "Pump station",
+        "high",
+        "internal",
+        "crm-4711",
+    )
+    assert (draft.ttl_ms, draft.send_at, draft.lines) == (7_200_000, 1_795_503_600_000, ("sms-o2",))
+    assert draft.per_line == {"smpp": LineText("short")}
+
+
+def test_a_batch_is_one_submission(gateway: Gateway) -> None:
+    messages = [{"to": [f"+42060312345{n}"], "text": f"Text {n}"} for n in range(10)]
+    response = gateway.ask("POST", "/v1/messages", {"messages": messages})
+    assert [message["to"] for message in response.json["messages"]] == [f"+42060312345{n}" for n in range(10)]
+    assert "location" not in response.headers
+    (submission,) = gateway.core.submissions
+    assert [draft.text for draft in submission.drafts] == [f"Text {n}" for n in range(10)]
+
+
+def test_i3_nothing_of_a_batch_is_taken_when_one_is_wrong_and_every_fault_is_named(gateway: Gateway) -> None:
+    right = {"to": [NUMBER], "text": "x"}
+    wrong = {
+        "to": ["12", NUMBER, "+4206031234567890"], "text": "x", "priority": "urgent", "lines": ["fax"], "ttl": "99d",
+        "per_line": {"fax": {"text": "x"}}, "attachments": ["a"],
+    }  # fmt: skip
+    response = gateway.ask("POST", "/v1/messages", {"messages": [right, wrong, {"to": ["person:x"], "text": "x"}]})
+    assert response.status == 422
+    assert response.faults.keys() == {
+        f"/messages/1/{place}"
+        for place in ("to/0", "to/2", "priority", "lines/0", "ttl", "per_line/fax", "attachments")
+    }
+    assert "high, low, normal" in response.faults["/messages/1/priority"]
+    assert gateway.core.submissions == []
+
+
+def test_what_the_core_refuses_is_named_by_its_place(gateway: Gateway) -> None:
+    response = gateway.send(to=[NUMBER, "person:nobody"])
+    assert (response.status, response.faults) == (422, {"/to/1": "there is no person nobody"})
+
+
+def test_a_mistyped_field_is_refused_and_the_right_one_named(gateway: Gateway) -> None:
+    response = gateway.send(prioriy="high")
+    assert (response.status, response.faults) == (422, {"/prioriy": "is unknown here; did you mean priority?"})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("to", []), ("to", ["x"]), ("to", ["person:"]), ("to", ["person:a b"]), ("to", NUMBER), ("to", [NUMBER] * 1001),
+        ("text", ""), ("text", "a\0b"), ("text", "x" * 65_537), ("title", "a\nb"), ("title", "a\n"), ("title", ""),
+        ("reference", "a\r"), ("ttl", "2"), ("ttl", "0s"), ("ttl", "1w"), ("ttl", 5), ("send_at", "tomorrow"),
+        ("send_at", "2026-11-24T08:00:00"), ("receipts", ["opened"]), ("class", "a b"), ("lines", []),
+    ],
+)  # fmt: skip
+def test_a_field_that_cannot_be_used_is_named(gateway: Gateway, field: str, value: object) -> None:
+    response = gateway.send(**{field: value})
+    assert response.status == 422
+    assert [pointer.split("/")[1] for pointer in response.faults] == [field]
+
+
+def test_more_recipients_than_a_thousand_are_refused_however_they_are_spread(gateway: Gateway) -> None:
+    messages = [{"to": [NUMBER] * 501, "text": "x"}] * 2
+    response = gateway.ask("POST", "/v1/messages", {"messages": messages})
+    assert (response.status, list(response.faults)) == (422, [""])
+
+
+def test_a_bare_text_is_sent_as_curl_sends_it(gateway: Gateway) -> None:
+    response = gateway.ask(
+        "POST", f"/v1/to/{NUMBER}", "Čerpadlo 3".encode(), Content_Type="application/x-www-form-urlencoded"
+    )
+    assert response.status == 202
+    (draft,) = gateway.core.submissions[0].drafts
+    assert (draft.recipients[0].number, draft.text, draft.priority) == (NUMBER, "Čerpadlo 3", "normal")
+
+
+def test_what_stands_beside_a_bare_text_comes_from_headers_or_the_query(gateway: Gateway) -> None:
+    gateway.core.people[PersonId("novak")] = Person(PersonId("novak"))
+    response = gateway.ask(
+        "POST", "/v1/to/person:novak?priority=high&title=Query", b"x", Content_Type="text/plain", Title="Header",
+        Ttl="90s", Reference="crm-1",
+    )  # fmt: skip
+    assert response.status == 202
+    (draft,) = gateway.core.submissions[0].drafts
+    assert (draft.recipients[0].person, draft.priority, draft.title) == ("novak", "high", "Query")
+    assert (draft.ttl_ms, draft.reference) == (90_000, "crm-1")
+
+
+def test_a_bare_text_for_nobody_is_refused_in_one_line(gateway: Gateway) -> None:
+    response = gateway.ask("POST", "/v1/to/123", b"x", Content_Type="text/plain")
+    assert response.status == 422
+    assert response.body == (
+        b"422 invalid: The request cannot be carried out; /recipient: this is not a valid phone number\n"
+    )
+
+
+def test_an_empty_or_unreadable_bare_text_is_refused(gateway: Gateway) -> None:
+    answers = [gateway.ask("POST", f"/v1/to/{NUMBER}", raw, Accept="*/*") for raw in (b"", b"\xff", b"a\0b")]
+    types = [gateway.ask("POST", f"/v1/to/{NUMBER}", b"x", Content_Type="image/png").status]
+    assert [answer.status for answer in answers] + types == [415, 415, 415, 415]
+    plain = {"Content_Type": "text/plain"}
+    assert [gateway.ask("POST", f"/v1/to/{NUMBER}", raw, **plain).status for raw in (b"", b"\xff", b"a\0b")] == [
+        422, 400, 422,
+    ]  # fmt: skip
+
+
+def test_i5_the_same_key_and_body_give_the_same_answer_another_body_is_refused(gateway: Gateway) -> None:
+    body = {"to": [NUMBER], "text": "once"}
+    first, second = (gateway.ask("POST", "/v1/messages", body, Idempotency_Key="k-1") for _ in range(2))
+    other = gateway.ask("POST", "/v1/messages", {**body, "text": "twice"}, Idempotency_Key="k-1")
+    assert first.body == second.body
+    assert (other.status, other.json["code"]) == (422, "key_reused")
+    assert len(gateway.core.dossiers) == 1
+
+
+def test_i5_a_bare_text_for_another_recipient_or_at_another_priority_is_another_body(gateway: Gateway) -> None:
+    def send(path: str, **headers: str) -> int:
+        return gateway.ask("POST", path, b"x", Content_Type="text/plain", Idempotency_Key="k", **headers).status
+
+    assert [send(f"/v1/to/{NUMBER}"), send(f"/v1/to/{NUMBER}"), send("/v1/to/+420603123457")] == [202, 202, 422]
+    assert send(f"/v1/to/{NUMBER}", Priority="high") == 422
+
+
+@pytest.mark.parametrize("key", ["a b", "x" * 201, "ž"])
+def test_an_idempotency_key_that_cannot_be_one_is_refused(gateway: Gateway, key: str) -> None:
+    response = gateway.ask("POST", "/v1/messages", {"to": [NUMBER], "text": "x"}, Idempotency_Key=key)
+    assert (response.status, response.json["code"]) == (400, "malformed")
+
+
+def test_without_an_idempotency_key_there_is_none(gateway: Gateway) -> None:
+    gateway.send()
+    gateway.ask("POST", "/v1/messages", {"to": [NUMBER], "text": "x"}, Idempotency_Key="k")
+    assert [isinstance(s.idempotency, Idempotency) for s in gateway.core.submissions] == [False, True]
+
+
+@pytest.mark.parametrize(("failure", "status"), [(DiskFull("full"), 507), (StoreFailed("failed"), 503)])
+def test_i27_what_cannot_be_stored_is_not_acknowledged(gateway: Gateway, failure: Exception, status: int) -> None:
+    gateway.core.failure = failure
+    response = gateway.send()
+    assert response.status == status
+    assert int(response.headers["retry-after"]) > 0
+
+
+def test_i1_nothing_is_answered_before_the_commit_and_a_client_that_hangs_up_loses_nothing(gateway: Gateway) -> None:
+    gateway.core.stalled = Deferred()
+    connection = gateway.begin("POST", "/v1/messages", {"to": [NUMBER], "text": "x"})
+    assert not connection.transport.value()
+    connection.hang_up()
+    gateway.core.stalled.callback(None)
+    assert len(gateway.core.dossiers) == 1
+
+
+def test_a_key_may_not_go_above_its_highest_priority(gateway: Gateway) -> None:
+    secret = gateway.core.key("send", top_priority="normal")
+    statuses = [gateway.send(priority=name, secret=secret).status for name in ("low", "normal", "high")]
+    assert statuses == [202, 202, 422]
+    assert "at most normal" in gateway.send(priority="high", secret=secret).faults["/priority"]
+
+
+def test_a_key_may_use_only_its_lines(gateway: Gateway) -> None:
+    secret = gateway.core.key("send", lines=("datasms",))
+    assert gateway.send(lines=["datasms"], secret=secret).status == 202
+    assert gateway.send(lines=["sms-o2"], secret=secret).faults == {"/lines/0": "this key may not use this line"}
+    assert gateway.core.submissions[0].allowed_lines == ("datasms",)
+
+
+def test_a_key_that_asks_faster_than_its_rate_is_told_when_to_come_back(gateway: Gateway) -> None:
+    secret, other = gateway.core.key("send", rate=2), gateway.core.key("send", "read", rate=2)
+    statuses = [gateway.send(secret=secret).status for _ in range(9)]
+    assert statuses == [202] * 8 + [429]
+    assert gateway.send(secret=secret).headers["retry-after"] == "1"
+    assert gateway.send(secret=other).status == 202
+    gateway.time.advance(1)
+    assert [gateway.send(secret=secret).status for _ in range(3)] == [202, 202, 429]
+    assert len(gateway.core.submissions) == 11
+
+
+def test_a_message_is_shown_with_every_field(gateway: Gateway) -> None:
+    id_ = gateway.sent(reference="crm-1")
+    shown = gateway.ask("GET", f"/v1/messages/{id_}").json
+    assert shown == {
+        "id": id_, "to": NUMBER, "person": None, "sender": "all", "priority": "normal", "reference": "crm-1",
+        "status": "queued", "line": None, "created_at": "2026-09-21T14:13:20.000Z", "send_at": None,
+        "delivered_at": None, "read_at": None, "valid_until": "2026-09-22T14:13:20.000Z", "code": None, "attempts": [],
+    }  # fmt: skip
+
+
+def test_another_senders_message_does_not_exist(gateway: Gateway) -> None:
+    id_ = gateway.sent()
+    reader, operator = gateway.core.key("read", "send"), gateway.core.key("operate")
+    calls = [("GET", ""), ("GET", "/trace"), ("DELETE", "")]
+    assert [gateway.ask(method, f"/v1/messages/{id_}{path}", secret=reader).status for method, path in calls] == [
+        404
+    ] * 3
+    assert gateway.ask("PATCH", f"/v1/messages/{id_}", {"send_at": "now"}, secret=reader).status == 404
+    assert gateway.ask("GET", "/v1/messages", secret=reader).json["items"] == []
+    assert gateway.ask("GET", f"/v1/messages/{id_}", secret=operator).status == 200
+
+
+@pytest.mark.parametrize("id_", ["x", "0" * 128, "%2e%2e", "a%20b", "%C5%99"])
+def test_a_message_that_does_not_exist_is_not_found(gateway: Gateway, id_: str) -> None:
+    assert gateway.ask("GET", f"/v1/messages/{id_}").status == 404
+
+
+def test_a_list_is_read_part_by_part(gateway: Gateway) -> None:
+    ids = [gateway.sent() for _ in range(5)]
+    found, path = [], "/v1/messages?limit=2"
+    for _ in range(3):
+        part = gateway.ask("GET", path).json
+        found += [item["id"] for item in part["items"]]
+        path = f"/v1/messages?limit=2&after={part['next']}"
+    assert part["next"] is None
+    assert found == ids[::-1]
+    assert "attempts" not in part["items"][0]
+
+
+def test_a_list_is_filtered(gateway: Gateway) -> None:
+    gateway.sent(reference="a")
+    done = gateway.sent(to=["+420777123456"], reference="b")
+    gateway.core.move(done, MessageState.FAILED)
+
+    def found(query: str) -> list[str]:
+        return [item["reference"] for item in gateway.ask("GET", f"/v1/messages?{query}").json["items"]]
+
+    assert found("status=failed") == ["b"]
+    assert found("status=failed&status=queued") == ["b", "a"]
+    assert found("to=777%20123%20456") == ["b"]
+    assert found("reference=a") == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer"),
+    [
+        ("to=12", "/to"), ("since=yesterday", "/since"), ("until=2026-01-01T00:00:00", "/until"),
+        ("status=x", "/status/0"),
+        ("limit=501", "/limit"), ("after=a%20b", "/after"), ("sender=x", "/sender"),
+    ],
+)  # fmt: skip
+def test_a_filter_that_cannot_be_used_is_named(gateway: Gateway, query: str, pointer: str) -> None:
+    response = gateway.ask("GET", f"/v1/messages?{query}")
+    assert (response.status, list(response.faults)) == (400, [pointer])
+
+
+def test_a_list_can_be_a_table_or_lines(gateway: Gateway) -> None:
+    ids = [gateway.sent() for _ in range(2)][::-1]
+    table = gateway.ask("GET", "/v1/messages", Accept="text/csv")
+    assert table.headers["content-type"] == "text/csv; charset=utf-8"
+    rows = table.body.decode().splitlines()
+    assert rows[0].startswith("id,to,person,sender,")
+    assert [row.split(",")[:2] for row in rows[1:]] == [[id_, NUMBER] for id_ in ids]
+    lines = gateway.ask("GET", "/v1/messages?limit=1", Accept="application/x-ndjson")
+    assert [msgspec.json.decode(line)["id"] for line in lines.body.splitlines()] == ids[:1]
+    assert lines.headers["link"] == f'<?after={ids[0]}>; rel="next"'
+
+
+def test_a_wait_answers_as_soon_as_the_message_changes(gateway: Gateway) -> None:
+    id_ = gateway.sent()
+    connection = gateway.begin("GET", f"/v1/messages/{id_}?wait=30")
+    gateway.time.advance(5)
+    assert not connection.transport.value()
+    gateway.core.move(id_, MessageState.DELIVERED)
+    assert connection.response().json["status"] == "delivered"
+    assert gateway.core.watched(id_) == 0
+
+
+def test_a_wait_for_what_is_final_or_over_answers_at_once(gateway: Gateway) -> None:
+    id_ = gateway.sent()
+    connection = gateway.begin("GET", f"/v1/messages/{id_}?wait=3")
+    gateway.time.pump([1, 1, 1])
+    assert connection.response().json["status"] == "queued"
+    gateway.core.move(id_, MessageState.FAILED)
+    assert gateway.ask("GET", f"/v1/messages/{id_}?wait=30").json["status"] == "failed"
+    assert gateway.core.watched(id_) == 0
+
+
+def test_a_wait_of_a_client_that_hung_up_is_over(gateway: Gateway) -> None:
+    id_ = gateway.sent()
+    gateway.begin("GET", f"/v1/messages/{id_}?wait=30").hang_up()
+    assert gateway.core.watched(id_) == 0
+    assert not gateway.time.getDelayedCalls()
+
+
+def test_a_trace_tells_what_was_decided(gateway: Gateway) -> None:
+    found = gateway.ask("GET", f"/v1/messages/{gateway.sent()}/trace").json
+    assert found["items"] == [{"at": "2026-09-21T14:13:20.000Z", "kind": "accepted", "detail": {"rule": "everybody"}}]
+
+
+def test_a_message_is_put_off_and_cancelled_once(gateway: Gateway) -> None:
+    path = f"/v1/messages/{gateway.sent()}"
+    answers = [gateway.ask("PATCH", path, {"send_at": at}) for at in ("2026-12-24T08:00:00+01:00", "now")]
+    assert [answer.json["status"] for answer in answers] == ["scheduled", "queued"]
+    assert gateway.ask("PATCH", path, {"send_at": "noon"}).faults.keys() == {"/send_at"}
+    assert gateway.ask("DELETE", path).json["status"] == "cancelled"
+    again = gateway.ask("DELETE", path)
+    assert (again.status, again.json["detail"]) == (409, "The message is cancelled: it is over")
+    assert gateway.ask("PATCH", path, {"send_at": "now"}).status == 409
+
+
+def test_an_explanation_sends_nothing(gateway: Gateway) -> None:
+    response = gateway.ask("POST", "/v1/explain", {"to": [NUMBER], "text": "x"})
+    assert response.json["items"] == [
+        {
+            "to": NUMBER, "person": None, "rules": ["everybody"],
+            "steps": [
+                {"line": "datasms", "wait": "1m", "success": "delivered", "parts": None},
+                {"line": "sms-o2", "wait": "10m", "success": "sent", "parts": 1},
+            ],
+            "skipped": [{"line": "mail", "reason": "no address"}],
+        }
+    ]  # fmt: skip
+    assert gateway.ask("POST", "/v1/explain", {"to": ["person:x"], "text": "x"}).faults.keys() == {"/to/0"}
+    assert gateway.core.dossiers == {}
+
+
+def test_texts_from_outside_are_read_after_a_cursor_and_waited_for(gateway: Gateway) -> None:
+    gateway.core.texts = [Inbound(n, LineName("sms-o2"), NUMBER, "+420111", f"t{n}", NOW) for n in (1, 2)]
+    first = gateway.ask("GET", "/v1/inbound?limit=1").json
+    assert first["items"][0] == {
+        "id": "1", "line": "sms-o2", "from": NUMBER, "to": "+420111", "text": "t1", "at": "2026-09-21T14:13:20.000Z",
+        "person": None,
+    }  # fmt: skip
+    assert [item["id"] for item in gateway.ask("GET", f"/v1/inbound?after={first['next']}").json["items"]] == ["2"]
+    connection = gateway.begin("GET", "/v1/inbound?after=2&wait=30")
+    gateway.time.pump([1] * 5)
+    assert not connection.transport.value()
+    gateway.core.texts.append(Inbound(3, LineName("sms-o2"), NUMBER, "+420111", "t3", NOW))
+    gateway.time.advance(1)
+    assert connection.response().json["next"] == "3"
+
+
+def test_a_wait_for_texts_that_do_not_come_answers_with_none_and_the_same_cursor(gateway: Gateway) -> None:
+    connection = gateway.begin("GET", "/v1/inbound?after=7&wait=2")
+    gateway.time.pump([1, 1, 1])
+    assert connection.response().json == {"items": [], "next": "7"}
+
+
+def test_lines_are_shown_paused_and_resumed(gateway: Gateway) -> None:
+    assert gateway.ask("POST", "/v1/lines/sms-o2/pause").json["state"] == "paused"
+    shown = {line["name"]: line["state"] for line in gateway.ask("GET", "/v1/lines").json["items"]}
+    assert shown == {"datasms": "up", "sms-o2": "paused"}
+    assert gateway.ask("POST", "/v1/lines/sms-o2/resume").json["state"] == "up"
+    assert gateway.ask("POST", "/v1/lines/fax/pause").status == 404
+
+
+def test_dead_messages_are_shown_and_sent_again(gateway: Gateway) -> None:
+    dead, alive = gateway.sent(), gateway.sent()
+    gateway.core.move(dead, MessageState.FAILED)
+    assert [item["id"] for item in gateway.ask("GET", "/v1/dead").json["items"]] == [dead]
+    response = gateway.ask("POST", f"/v1/dead/{dead}/resend")
+    assert (response.status, response.headers["location"]) == (202, f"/v1/messages/{response.json['id']}")
+    assert gateway.ask("POST", f"/v1/dead/{alive}/resend").status == 409
+    assert gateway.ask("POST", "/v1/dead/x/resend").status == 404
+
+
+def test_a_new_key_works_until_it_is_deleted_and_its_secret_is_shown_once(gateway: Gateway) -> None:
+    made = gateway.ask("POST", "/v1/keys", {"name": "crm", "rights": ["send", "send"], "rate": 5}).json
+    assert (made["name"], made["rights"], made["rate"], made["expires_at"]) == ("crm", ["send"], 5, None)
+    assert gateway.send(secret=made["secret"]).status == 202
+    listed = gateway.ask("GET", "/v1/keys").json["items"]
+    assert {key["name"] for key in listed} == {"all", "crm"}
+    assert all("secret" not in key for key in listed)
+    assert gateway.ask("DELETE", f"/v1/keys/{made['id']}").status == 204
+    assert gateway.send(secret=made["secret"]).status == 401
+    assert gateway.ask("DELETE", f"/v1/keys/{made['id']}").status == 404
+
+
+def test_a_key_that_would_be_useless_is_refused(gateway: Gateway) -> None:
+    body = {
+        "name": "crm", "rights": ["send"], "top_priority": "urgent", "lines": ["datasms", "fax"],
+        "expires_at": "2020-01-01T00:00:00Z",
+    }  # fmt: skip
+    response = gateway.ask("POST", "/v1/keys", body)
+    assert response.faults.keys() == {"/top_priority", "/lines/1", "/expires_at"}
+    assert gateway.ask("POST", "/v1/keys", {"name": "a b", "rights": ["root"]}).faults.keys() == {"/name", "/rights/0"}
+
+
+def test_the_state_of_the_daemon_is_told_to_everybody_its_figures_and_version_are_not(gateway: Gateway) -> None:
+    gateway.secret = None
+    assert [gateway.ask("GET", f"/health/{what}").status for what in ("live", "ready")] == [200, 200]
+    gateway.core.unready = "the store is checked"
+    ready = gateway.ask("GET", "/health/ready")
+    assert (ready.status, ready.json["detail"]) == (503, "the store is checked")
+    assert gateway.ask("GET", "/health/live").status == 200
+    assert [gateway.ask("GET", path).status for path in ("/metrics", "/version")] == [401, 401]
+    gateway.secret = "dsk_all"
+    metrics = gateway.ask("GET", "/metrics")
+    assert metrics.headers["content-type"].startswith("text/plain")
+    assert metrics.body == b"datasms_up 1\n"
+    assert gateway.ask("GET", "/version").json.keys() == {"version"}
+
+
+def test_the_local_operator_needs_no_key(gateway: Gateway) -> None:
+    local = Client(make_local_site(gateway.core, gateway.time, bytes))
+    assert local.ask("POST", "/v1/messages", {"to": [NUMBER], "text": "x"}).status == 202
+    assert local.ask("GET", "/v1/keys").status == 200
+    assert gateway.core.submissions[0].sender == "local"
+
+
+def test_no_answer_says_what_runs_here(gateway: Gateway) -> None:
+    for path in ("/", "/health/live", "/v1/messages", "/openapi.json"):
+        assert "server" not in gateway.ask("GET", path).headers
+
+
+def test_devices_are_listed_without_their_addresses_and_revoked(gateway: Gateway) -> None:
+    gateway.core.people[PersonId("novak")] = Person(PersonId("novak"))
+    id_ = DeviceId("d1")
+    gateway.core.phones[id_] = Device(id_, PersonId("novak"), "fcm", {"token": "secret"}, {"p256dh": "secret"}, "Phone")
+    shown = gateway.ask("GET", "/v1/persons/novak/devices")
+    assert shown.json["items"][0]["state"] == "active"
+    assert b"secret" not in shown.body
+    assert gateway.ask("DELETE", "/v1/devices/d1").status == 204
+    assert gateway.ask("GET", "/v1/persons/novak/devices").json["items"][0]["state"] == "revoked"
+    assert [gateway.ask("DELETE", "/v1/devices/d2").status, gateway.ask("GET", "/v1/persons/x/devices").status] == [
+        404,
+        404,
+    ]
