@@ -67,8 +67,12 @@ class DaemonService(Service):
         super().startService()  # type: ignore[no-untyped-call]
         state_dir = self._config.daemon.state_dir
         assert state_dir is not None, "the loader fills it in"
-        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._store = ThreadStore(housekeeping.database_path(self._config), self._reactor, self._store_failed)
+        try:
+            state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._store = ThreadStore(housekeeping.database_path(self._config), self._reactor, self._store_failed)
+        except (DatasmsError, OSError) as error:
+            self._fatal(f"the daemon could not start: {error}")
+            return
         self._starting = Deferred.fromCoroutine(self._start(self._store))
         self._starting.addErrback(self._could_not_start)
 

@@ -248,6 +248,8 @@ def _found(found: T | None) -> T:
 def _from_csv(raw: bytes) -> DirectoryRequest:
     rows = csv.DictReader(io.StringIO(utf8(raw), newline=""), strict=True)
     try:
+        if "id" not in (rows.fieldnames or ()):
+            raise csv.Error("the header row must name the columns, with id among them")
         persons = [_row(row) for row in rows]
     except csv.Error as fault:
         raise HttpProblem("malformed", f"Line {rows.line_num}: {fault}") from None
@@ -262,5 +264,5 @@ def _from_csv(raw: bytes) -> DirectoryRequest:
 def _row(row: dict[str | None, str | list[str] | None]) -> dict[str, object]:
     if None in row or None in row.values():
         raise csv.Error("not as many fields as in the header row")
-    filled = {str(name).strip(): str(value) for name, value in row.items() if value}
+    filled = {str(name): str(value) for name, value in row.items() if value}
     return {name: value.split() if name in _LISTS else value for name, value in filled.items()}

@@ -181,7 +181,7 @@ class Messages:
             limit=asked.limit + 1,
         )
         if problems:
-            raise HttpProblem("bad_query", "A query parameter cannot be used", problems)
+            raise HttpProblem("invalid", "A query parameter cannot be used", problems)
         return query
 
 

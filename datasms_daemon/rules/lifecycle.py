@@ -189,8 +189,8 @@ def cancel(progress: Progress, now: int, by: str) -> Decision | None:
 
 
 def reschedule(progress: Progress, now: int, send_at: int | None, ttl_ms: int, by: str) -> Decision | None:
-    """Another time, or now; None once anything was tried or the message is final."""
-    if progress.state.is_final or progress.attempt > 0:
+    """Another time, or now; None once a line was tried or passed over, or the message is final."""
+    if progress.state.is_final or progress.attempt > 0 or progress.step > 0:
         return None
     moved = replace(progress, gen=progress.gen + 1, valid_until=(send_at or now) + ttl_ms, ready=None)
     event = _event(now, "rescheduled", by=by, send_at=send_at)

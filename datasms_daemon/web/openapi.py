@@ -147,5 +147,7 @@ def _codes(route: Route) -> list[str]:
     if route.parameters:
         codes.append("not_found")
     if not isinstance(route.body, NoBody):
-        codes += ["unsupported_media_type", "invalid"]
+        codes.append("unsupported_media_type")
+    if not isinstance(route.body, NoBody) or route.query is not None:
+        codes.append("invalid")
     return list(dict.fromkeys(codes))

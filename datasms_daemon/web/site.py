@@ -60,6 +60,10 @@ class Application(Protocol):
         """How many bytes of body such a request may have; asked before the body is read."""
 
 
+def _reference() -> str:
+    return secrets.token_hex(8)
+
+
 class Site(server.Site):
     """Serves ``application`` on the given reactor; ``reference`` makes the random ids that stand for an error in an
     answer and in the log."""
@@ -159,10 +163,6 @@ class Site(server.Site):
         for channel in tuple(self._channels):
             if channel.deadline <= now:
                 channel.expire()
-
-
-def _reference() -> str:
-    return secrets.token_hex(8)
 
 
 def _source(addr: object) -> str | None:

@@ -14,7 +14,17 @@ from datasms_daemon.assembly import Parts, Reactor, lines_of
 from datasms_daemon.config.records import Config, DatasmsLine, Rule, SmppLine, StepOptions, When
 from datasms_daemon.delivery import housekeeping, recovery
 from datasms_daemon.interfaces import ILine
-from datasms_daemon.model import Device, DeviceId, Draft, LineName, Person, PersonId, Recipient, Submission
+from datasms_daemon.model import (
+    AcceptedSubmission,
+    Device,
+    DeviceId,
+    Draft,
+    LineName,
+    Person,
+    PersonId,
+    Recipient,
+    Submission,
+)
 from datasms_daemon.ops.clock import Clock
 from datasms_daemon.store import directory, operations
 from datasms_daemon.store.operations import LineRow
@@ -79,6 +89,7 @@ class FakeDaemon:
     def submit(self, draft: Draft, sender: str = "crm") -> list[str]:
         """Accepts one draft; the message ids."""
         answer = done(Deferred.fromCoroutine(self.parts.core.accept(Submission(sender, (draft,)))))
+        assert isinstance(answer, AcceptedSubmission), answer
         return [message.id for message in answer.messages]
 
     def beat(self) -> None:
@@ -96,7 +107,7 @@ class FakeTime:
     """One reactor's virtual seconds, and a wall clock that may be set."""
 
     def __init__(self) -> None:
-        self.reactor = MemoryReactorClock()  # type: ignore[no-untyped-call]
+        self.reactor = MemoryReactorClock()
         self.step_ms = 0
 
     def elapsed_ms(self) -> int:

@@ -6,11 +6,11 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 import treq
 import trustme
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IReactorCore, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
@@ -28,6 +28,8 @@ from datasms_daemon.config.records import DirectChannel, FcmChannel, Mxservice
 from datasms_daemon.mxservice.site import make_site
 from datasms_daemon.web.listen import ServerCertificate, listen_tls
 from tests.fakes.backend import NOW, FakeBackend
+
+T = TypeVar("T")
 
 CHANNELS = (
     DirectChannel(name="direct"),
@@ -91,7 +93,7 @@ class MxServer:
     async def stop(self) -> None:
         """Closes everything."""
         self.site.close_connections()
-        await self._port.stopListening()
+        await maybeDeferred(self._port.stopListening)
         await self.until(lambda: not self.site._channels)
 
     async def until(self, holds: Callable[[], bool]) -> None:
@@ -103,7 +105,8 @@ class MxServer:
         raise AssertionError("it never came about")
 
     async def pause(self, seconds: float = 0.001) -> None:
-        """Real time for what is on its way in the sockets."""
+        """Real time for what is on its way in the sockets; what is due at once on the clock is done."""
+        self.clock.advance(0)
         passed: Deferred[None] = Deferred()
         self.reactor.callLater(seconds, passed.callback, None)  # type: ignore[attr-defined]
         await passed
@@ -133,13 +136,17 @@ class MxServer:
         given = {name.decode().lower(): values[0].decode() for name, values in response.headers.getAllRawHeaders()}
         return Answered(response.code, given, text)
 
+    async def settled(self, waiting: Deferred[T]) -> T:
+        """What ``waiting`` comes to, while the reactor and the clock run."""
+        await self.until(lambda: waiting.called)
+        return await waiting
+
     async def open_socket(self, token: str, path: str = "/mx/v1/inbox/stream") -> SocketClient:
         """A WebSocket client that is connected."""
         scheme, host = ("ws", "127.0.0.1") if self.authority is None else ("wss", "localhost")
         client = SocketClient()
         endpoint = WebSocketClientEndpoint(_WithToken(self, token), f"{scheme}://{host}:{self.port}{path}")
-        await endpoint.connect(_Only(client))
-        return client
+        return await self.settled(Deferred.fromCoroutine(endpoint.connect(_Only(client))))
 
     def endpoint(self) -> IStreamClientEndpoint:
         """How to reach the service."""

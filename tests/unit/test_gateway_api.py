@@ -79,21 +79,21 @@ def test_every_route_refuses_who_has_all_rights_but_its_own(gateway: Gateway, ro
     assert gateway.core.submissions == []
 
 
-@pytest.mark.parametrize("route", GUARDED, ids=name_of)
 @pytest.mark.parametrize(
     "authorisation", ["", "Bearer", "Bearer ", "Bearer dsk_wrong", "Basic ZHNrX2FsbDo=", "dsk_all"]
 )
-def test_every_route_refuses_who_has_no_key(gateway: Gateway, route: Route, authorisation: str) -> None:
+def test_every_route_refuses_who_has_no_key(gateway: Gateway, authorisation: str) -> None:
     gateway.secret = None
-    response = gateway.ask(route.method, path_of(route), Authorization=authorisation)
-    assert (response.status, response.json["code"]) == (401, "unauthorised")
+    for route in GUARDED:
+        response = gateway.ask(route.method, path_of(route), Authorization=authorisation)
+        assert (name_of(route), response.status, response.json["code"]) == (name_of(route), 401, "unauthorised")
 
 
-@pytest.mark.parametrize("route", GUARDED, ids=name_of)
 @pytest.mark.parametrize("right", RIGHTS)
-def test_every_route_lets_in_who_has_one_of_its_rights(gateway: Gateway, route: Route, right: str) -> None:
-    response = gateway.ask(route.method, path_of(route), secret=gateway.core.key(right))
-    assert (response.status in (401, 403)) == (right not in route.permission)
+def test_every_route_lets_in_who_has_one_of_its_rights_and_nobody_else(gateway: Gateway, right: str) -> None:
+    secret = gateway.core.key(right)
+    refused = {name_of(r) for r in GUARDED if gateway.ask(r.method, path_of(r), secret=secret).status in (401, 403)}
+    assert refused == {name_of(route) for route in GUARDED if right not in route.permission}
 
 
 def test_only_what_must_be_is_public() -> None:
@@ -177,7 +177,7 @@ def test_a_mistyped_field_is_refused_and_the_right_one_named(gateway: Gateway) -
         ("send_at", "2026-11-24T08:00:00"), ("receipts", ["opened"]), ("class", "a b"), ("lines", []),
     ],
 )  # fmt: skip
-def test_a_field_that_cannot_be_used_is_named(gateway: Gateway, field: str, value: object) -> None:
+def test_a_field_that_cannot_be_used_is_named(gateway: Gateway, field: str, value: Any) -> None:
     response = gateway.send(**{field: value})
     assert response.status == 422
     assert [pointer.split("/")[1] for pointer in response.faults] == [field]
@@ -353,16 +353,16 @@ def test_a_list_is_filtered(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "pointer"),
+    ("query", "status", "pointer"),
     [
-        ("to=12", "/to"), ("since=yesterday", "/since"), ("until=2026-01-01T00:00:00", "/until"),
-        ("status=x", "/status/0"),
-        ("limit=501", "/limit"), ("after=a%20b", "/after"), ("sender=x", "/sender"),
+        ("to=12", 422, "/to"), ("since=yesterday", 422, "/since"), ("until=2026-01-01T00:00:00", 422, "/until"),
+        ("status=x", 400, "/status/0"), ("limit=501", 400, "/limit"), ("after=a%20b", 400, "/after"),
+        ("sender=x", 400, "/sender"),
     ],
 )  # fmt: skip
-def test_a_filter_that_cannot_be_used_is_named(gateway: Gateway, query: str, pointer: str) -> None:
+def test_a_filter_that_cannot_be_used_is_named(gateway: Gateway, query: str, status: int, pointer: str) -> None:
     response = gateway.ask("GET", f"/v1/messages?{query}")
-    assert (response.status, list(response.faults)) == (400, [pointer])
+    assert (response.status, list(response.faults)) == (status, [pointer])
 
 
 def test_a_list_can_be_a_table_or_lines(gateway: Gateway) -> None:

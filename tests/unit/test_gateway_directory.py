@@ -112,7 +112,7 @@ def test_many_persons_are_put_as_a_table(client: Client, core: FakeCore) -> None
     ("table", "status"),
     [
         ("id,name\na", 400), ("id\na,b", 400), ('id\n"a', 400), ("id,shoe\na,43", 422), ("id,numbers\na,x", 422),
-        ("name\nx", 422),
+        ("name\nx", 400), ("", 400), ("null", 400),
     ],
 )  # fmt: skip
 def test_a_table_that_cannot_be_read_is_refused(client: Client, core: FakeCore, table: str, status: int) -> None:

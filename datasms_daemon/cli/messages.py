@@ -1,0 +1,270 @@
+"""Commands on messages: send, status, explain, cancel, queue, dead."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from urllib.parse import quote
+
+import click
+
+from datasms_daemon.cli.output import after, fields, local, table
+from datasms_daemon.cli.session import FAILED, NOT_IN_TIME, Command, Failed, Group, Session, with_values
+from datasms_daemon.config.units import parse_duration
+from datasms_daemon.gateway.records import (
+    AcceptedAnswer,
+    EventView,
+    ExplanationView,
+    Items,
+    MessageItem,
+    MessageView,
+    Page,
+    ResendAnswer,
+)
+from datasms_daemon.model import AcceptedMessage, MessageState
+from datasms_daemon.ops.clock import elapsed_ms
+from datasms_daemon.ops.printable import printable
+from datasms_daemon.web.client import Client, Refusal
+
+WAIT_S = 50
+UNFINISHED = tuple(state for state in MessageState if not state.is_final)
+ARRIVED = (MessageState.DELIVERED, MessageState.READ)
+PAGE = 500
+QUEUE_PAGES = 20
+
+
+class Duration(click.ParamType[int]):
+    """A span of time, in milliseconds."""
+
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Click: reads the option."""
+        span = value if isinstance(value, int) else parse_duration(str(value))
+        if span is None:
+            self.fail(f"{value!r} is no duration; write 90s, 5m, 2h or 3d", param, ctx)
+        return span
+
+
+@click.command(cls=Command)
+@click.argument("to", nargs=-1, required=True)
+@click.argument("text")
+@click.option("--priority", metavar="NAME", help="high, normal, low, or one of the configuration's own.")
+@click.option("--title", help="Shown above the text where there is room for one.")
+@click.option("--ttl", metavar="DURATION", help="How long it is worth delivering: 90s, 5m, 2h, 3d.")
+@click.option("--reference", help="Your own mark; messages can be found by it.")
+@click.option("--line", "lines", multiple=True, metavar="NAME", help="Only by this line; may be given again.")
+@click.option("--send-at", metavar="TIME", help="Not before: 2026-11-24T08:00:00+01:00.")
+@click.option("--class", "class_", metavar="NAME", help="A word that rules can look at.")
+@click.option("--wait", is_flag=True, help="Wait until it is over; exit 3 when it was not delivered.")
+@click.option("--timeout", type=Duration(), help="With --wait: at most so long.")
+@click.pass_obj
+def send(session: Session, /, to: tuple[str, ...], text: str, wait: bool, timeout: int | None, **said: object) -> None:
+    """Send TEXT to each TO: a phone number, person:ID or group:ID. TEXT may be -, for standard input."""
+    if timeout is not None and not wait:
+        raise click.UsageError("--timeout means something only with --wait")
+    body = _request(to, text, said)
+    try:
+        accepted = session.client.call(AcceptedAnswer, "POST", "/v1/messages", body=body)
+    except Refusal as refusal:
+        raise with_values(refusal, body) from refusal
+    if wait:
+        _wait_for_all(session, accepted.messages, None if timeout is None else elapsed_ms() + timeout)
+    else:
+        _show_accepted(session, accepted)
+
+
+def _show_accepted(session: Session, accepted: AcceptedAnswer) -> None:
+    rows = [(message.id, message.to, message.status) for message in accepted.messages]
+    session.show(accepted, lambda: table(("ID", "TO", "STATUS"), rows))
+    if failed := [message for message in accepted.messages if message.status is MessageState.FAILED]:
+        raise Failed(FAILED, f"no way leads to {len(failed)} of {len(rows)}; datasms explain says why")
+
+
+def _request(to: tuple[str, ...], text: str, said: dict[str, object]) -> dict[str, object]:
+    body: dict[str, object] = {"to": to, "text": text}
+    if text == "-":
+        body["text"] = sys.stdin.read().rstrip("\n")
+    body |= {name.rstrip("_"): value for name, value in said.items() if value not in (None, ())}
+    return body
+
+
+def _wait_for_all(session: Session, sent: tuple[AcceptedMessage, ...], until: int | None) -> None:
+    views = [_final(session.client, message.id, until) for message in sent]
+    rows = [
+        (view.id, view.to, view.status, view.line, view.code, after(view.created_at, view.delivered_at))
+        for view in views
+    ]
+    session.show(views, lambda: table(("ID", "TO", "STATUS", "LINE", "CODE", "AFTER"), rows))
+    if missing := [view for view in views if view.status not in ARRIVED]:
+        raise Failed(NOT_IN_TIME, f"not delivered: {len(missing)} of {len(views)}")
+
+
+def _final(client: Client, id_: str, until: int | None) -> MessageView:
+    """The message once it is over, or as it stands when the time is."""
+    while True:
+        left_s = WAIT_S if until is None else min(WAIT_S, (until - elapsed_ms()) // 1000)
+        view = _message(client, id_, max(0, left_s))
+        if view.status.is_final or (until is not None and elapsed_ms() >= until - 1000):
+            return view
+
+
+def _message(client: Client, id_: str, wait_s: int = 0) -> MessageView:
+    path, query = f"/v1/messages/{_segment(id_)}", [("wait", wait_s)]
+    return client.call(MessageView, "GET", path, query=query, timeout_s=wait_s + 30)
+
+
+@click.command(cls=Command)
+@click.argument("id_", metavar="ID")
+@click.option("--trace", is_flag=True, help="Also every decision that was taken.")
+@click.pass_obj
+def status(session: Session, id_: str, trace: bool) -> None:
+    """Show where a message stands: what was tried, and the receipts."""
+    view = _message(session.client, id_)
+    path = f"/v1/messages/{_segment(id_)}/trace"
+    events = session.client.call(Items[EventView], "GET", path).items if trace else ()
+    result = {"message": view, "trace": events} if trace else view
+    session.show(result, lambda: _show_message(view, events))
+
+
+def _show_message(view: MessageView, events: tuple[EventView, ...]) -> None:
+    start = view.created_at
+    fields(
+        [
+            ("message", view.id),
+            ("to", view.to),
+            ("person", view.person),
+            ("sender", view.sender),
+            ("priority", view.priority),
+            ("reference", view.reference),
+            ("status", view.status if view.code is None else f"{view.status} ({view.code})"),
+            ("line", view.line),
+            ("created", local(start)),
+            ("send at", local(view.send_at)),
+            ("valid until", local(view.valid_until)),
+            ("delivered", _receipt(start, view.delivered_at)),
+            ("read", _receipt(start, view.read_at)),
+        ]
+    )
+    click.echo("\nattempts")
+    rows: list[tuple[object, ...]] = []
+    for try_ in view.attempts:
+        late = "late receipt" if try_.late else None
+        times = [after(start, time) for time in (try_.sent_at, try_.deadline, try_.finished_at)]
+        rows.append((try_.step + 1, try_.line, try_.state, *times, try_.outcome, try_.reason or late))
+        rows += [("", f"  {push.channel}", push.state, "", "", "", "", push.device) for push in try_.pushes]
+    table(("STEP", "LINE", "STATE", "SENT", "DEADLINE", "FINISHED", "OUTCOME", "REASON"), rows)
+    if events:
+        click.echo("\ntrace")
+        told = [(after(start, event.at), event.kind, _detail(event)) for event in events]
+        table(("AT", "WHAT", "DETAIL"), told)
+
+
+def _receipt(start: str, time: str | None) -> str | None:
+    return None if time is None else f"{local(time)}  ({after(start, time)})"
+
+
+def _detail(event: EventView) -> str:
+    return " ".join(f"{name}={value}" for name, value in event.detail.items() if value is not None)
+
+
+@click.command(cls=Command)
+@click.argument("to", nargs=-1, required=True)
+@click.argument("text")
+@click.option("--priority", metavar="NAME", help="As with send.")
+@click.option("--line", "lines", multiple=True, metavar="NAME", help="As with send.")
+@click.option("--class", "class_", metavar="NAME", help="As with send.")
+@click.pass_obj
+def explain(session: Session, /, to: tuple[str, ...], text: str, **said: object) -> None:
+    """Show how TEXT would go to each TO, and why; sends nothing."""
+    body = _request(to, text, said)
+    try:
+        found = session.client.call(Items[ExplanationView], "POST", "/v1/explain", body=body)
+    except Refusal as refusal:
+        raise with_values(refusal, body) from refusal
+    session.show(found, lambda: _show_plans(found.items))
+
+
+def _show_plans(plans: tuple[ExplanationView, ...]) -> None:
+    for number, plan in enumerate(plans):
+        if number:
+            click.echo()
+        fields([("to", plan.to), ("person", plan.person), ("rules", plan.rules)])
+        steps = [(n, step.line, step.wait, step.success, step.parts) for n, step in enumerate(plan.steps, 1)]
+        table(("STEP", "LINE", "WAIT", "UNTIL", "SMS PARTS"), steps)
+        for skipped in plan.skipped:
+            click.echo(printable(f"skipped {skipped.line}: {skipped.reason}"))
+
+
+@click.command(cls=Command)
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@click.pass_obj
+def cancel(session: Session, ids: tuple[str, ...]) -> None:
+    """Send nothing more of a message; what was handed over cannot be called back."""
+    views = [session.client.call(MessageView, "DELETE", f"/v1/messages/{_segment(id_)}") for id_ in ids]
+    rows = [(view.id, view.to, view.status) for view in views]
+    session.show(views, lambda: table(("ID", "TO", "STATUS"), rows))
+
+
+@click.command(cls=Command)
+@click.pass_obj
+def queue(session: Session) -> None:
+    """Count what is not over yet, by line and state."""
+    query: list[tuple[str, object]] = [("status", state) for state in UNFINISHED]
+    items, more = _pages(session.client, query)
+    counts = Counter((item.line or "", str(item.status)) for item in items)
+    oldest = {(item.line or "", str(item.status)): item.created_at for item in items}
+    rows = [(line, state, count, local(oldest[line, state])) for (line, state), count in sorted(counts.items())]
+    result = [
+        {"line": line or None, "status": state, "messages": count, "oldest": oldest[line, state]}
+        for (line, state), count in sorted(counts.items())
+    ]
+
+    def human() -> None:
+        table(("LINE", "STATUS", "MESSAGES", "OLDEST"), rows)
+        if more:
+            click.echo(f"and more: only the newest {len(items)} were counted")
+
+    session.show({"queue": result, "complete": not more}, human)
+
+
+def _pages(client: Client, query: list[tuple[str, object]]) -> tuple[list[MessageItem], bool]:
+    """Messages, newest first, and whether there are still more."""
+    items: list[MessageItem] = []
+    following: str | None = None
+    for _ in range(QUEUE_PAGES):
+        asked = [*query, ("limit", PAGE), ("after", following)]
+        page = client.call(Page[MessageItem], "GET", "/v1/messages", query=asked)
+        items += page.items
+        following = page.next
+        if following is None:
+            break
+    return items, following is not None
+
+
+dead = Group("dead", help="Messages that did not arrive and are not tried any more.")
+
+
+@dead.command("list")
+@click.option("--limit", type=click.IntRange(1, PAGE), default=50, show_default=True)
+@click.pass_obj
+def dead_list(session: Session, limit: int) -> None:
+    """Show them, newest first."""
+    page = session.client.call(Page[MessageItem], "GET", "/v1/dead", query=[("limit", limit)])
+    rows = [(item.id, item.to, item.sender, item.status, item.code, local(item.created_at)) for item in page.items]
+    session.show(page, lambda: table(("ID", "TO", "SENDER", "STATUS", "CODE", "CREATED"), rows))
+
+
+@dead.command("resend")
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@click.pass_obj
+def dead_resend(session: Session, ids: tuple[str, ...]) -> None:
+    """Send their content again, as new messages."""
+    pairs = [(id_, session.client.call(ResendAnswer, "POST", f"/v1/dead/{_segment(id_)}/resend").id) for id_ in ids]
+    result = [{"dead": old, "id": new} for old, new in pairs]
+    session.show(result, lambda: table(("DEAD", "NEW"), pairs))
+
+
+def _segment(id_: str) -> str:
+    """An id as a part of a path."""
+    return quote(id_, safe="")

@@ -1,0 +1,61 @@
+"""Copies of the database: making one while the daemon runs, and putting one in its place while it does not."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from datasms_daemon.errors import StoreError
+from datasms_daemon.store import opening
+
+
+def save(database: Path, target: Path) -> None:
+    """``target`` is a complete copy of ``database`` as it is now. StoreError: there is nothing to copy, or nowhere."""
+    if not database.is_file():
+        raise StoreError(f"there is no database at {database}")
+    if target.exists() and target.samefile(database):
+        raise StoreError(f"{target} is the database itself")
+    _copy(database, target)
+
+
+def restore(copy: Path, database: Path) -> Path | None:
+    """``database`` is from now on what ``copy`` holds; the answer is where its former content lies, None: had none.
+
+    StoreError: a daemon runs, or the copy is damaged, newer than this program, or no copy of ours.
+    """
+    if not copy.stat().st_size:
+        # To SQLite an empty file is a good database without tables.
+        raise StoreError(f"{copy} is empty")
+    lock = opening.Lock(database)
+    try:
+        staged = database.with_name(database.name + ".restoring")
+        _copy(copy, staged)
+        opening.prepare(staged)
+        kept = _put_aside(database)
+        staged.replace(database)
+    finally:
+        lock.release()
+    return kept
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        with closing(opening.reader_connection(source)) as connection:
+            opening.backup(connection, target)
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(f"{source} cannot be copied to {target}: {error}") from error
+
+
+def _put_aside(database: Path) -> Path | None:
+    """The log of writes belongs to the file it was written for and moves along; SQLite finds it by its name."""
+    if not database.exists():
+        return None
+    number = 1
+    while (kept := database.with_name(f"{database.name}.replaced-{number}")).exists():
+        number += 1
+    for suffix in ("-wal", "-shm", ""):
+        part = database.with_name(database.name + suffix)
+        if part.exists():
+            part.replace(kept.with_name(kept.name + suffix))
+    return kept

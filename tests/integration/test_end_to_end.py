@@ -1,0 +1,123 @@
+"""The daemon as an operator runs it, between a push service and an SMSC: what people get, and when."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.live import eventually
+from tests.fakes.stage import Stage, epoch_ms
+
+NUMBER = "+420603123456"
+LATE_MS = 1_000
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with Stage(tmp_path) as stage:
+        yield stage.start()
+
+
+def test_a_text_from_the_phone_itself_registers_its_device(stage: Stage) -> None:
+    device = stage.register(NUMBER, "fcm", {"token": "token-a"})
+    found = stage.daemon.clients(device.token)("GET", "/mx/v1/device")
+    assert found.status == 200
+    assert (found.body["id"], found.body["channel"], found.body["state"]) == (device.id, "fcm", "active")
+    person = stage.gateway("GET", f"/v1/persons/{found.body['person']}").body
+    assert person["numbers"] == [NUMBER]
+    assert stage.smsc.said("answered")[-1]["status"] == 0
+
+
+def test_a_confirmed_message_is_not_sent_by_sms(stage: Stage) -> None:
+    device = stage.register(NUMBER, "fcm", {"token": "token-a"})
+    id_ = stage.submit(NUMBER, "Pump 3 stopped")
+    eventually(lambda: bool(stage.pushes(id_)), "the push comes")
+    assert stage.confirm(device, id_).body == {"confirmed": [id_], "unknown": []}
+    assert stage.reaches(id_, "delivered")["line"] == "datasms"
+    stage.confirm(device, id_, "read")
+    assert stage.reaches(id_, "read")["read_at"] is not None
+    time.sleep(2.5)
+    assert stage.texts("Pump 3 stopped") == []
+
+
+def test_an_unconfirmed_message_goes_by_sms_once_and_at_its_deadline(stage: Stage) -> None:
+    """I14: never early; I19: one message a step."""
+    stage.register(NUMBER, "fcm", {"token": "token-a"})
+    id_ = stage.submit(NUMBER, "Pump 3 stopped")
+    eventually(lambda: bool(stage.texts("Pump 3 stopped")), "the SMS comes")
+    deadline = epoch_ms(stage.message(id_)["attempts"][0]["deadline"])
+    (sms,) = stage.texts("Pump 3 stopped")
+    assert sms["to"] == NUMBER.removeprefix("+")
+    assert deadline <= sms["at"] <= deadline + LATE_MS
+    stage.smsc.tell("receipt", id=sms["id"], to=sms["to"], stat="DELIVRD")
+    found = stage.reaches(id_, "delivered")
+    assert found["line"] == "sms"
+    assert [(attempt["line"], attempt["state"]) for attempt in found["attempts"]] == [
+        ("datasms", "timed_out"),
+        ("sms", "delivered"),
+    ]
+    assert len(stage.texts("Pump 3 stopped")) == 1
+
+
+def test_a_person_without_a_device_gets_the_sms_at_once(stage: Stage) -> None:
+    started = time.monotonic()
+    stage.submit(NUMBER, "Pump 3 stopped")
+    eventually(lambda: bool(stage.texts("Pump 3 stopped")), "the SMS comes")
+    assert time.monotonic() - started < 1.5
+
+
+def test_an_address_that_is_gone_sends_the_sms_at_once_and_retires_the_device(stage: Stage) -> None:
+    device = stage.register(NUMBER, "fcm", {"token": "token-a"})
+    stage.fcm.tell("script", address="token-a", answers=[[404, "UNREGISTERED"]])
+    eventually(lambda: bool(stage.fcm.said("scripted")), "the stand-in knows its answers")
+    started = time.monotonic()
+    id_ = stage.submit(NUMBER, "Pump 3 stopped")
+    eventually(lambda: bool(stage.texts("Pump 3 stopped")), "the SMS comes")
+    assert time.monotonic() - started < 1.5
+    assert stage.message(id_)["attempts"][0]["outcome"] == "address_gone"
+    assert stage.daemon.clients(device.token)("GET", "/mx/v1/device").body["state"] == "retired"
+
+
+def test_a_receipt_after_the_fallback_is_shown_as_late(stage: Stage) -> None:
+    """I23: kept, shown, and nothing is sent because of it."""
+    device = stage.register(NUMBER, "fcm", {"token": "token-a"})
+    id_ = stage.submit(NUMBER, "Pump 3 stopped")
+    eventually(lambda: bool(stage.texts("Pump 3 stopped")), "the SMS comes")
+    stage.confirm(device, id_)
+    found = stage.reaches(id_, "delivered")
+    assert (found["attempts"][0]["late"], found["attempts"][1]["late"]) == (True, False)
+    time.sleep(0.5)
+    assert len(stage.texts("Pump 3 stopped")) == 1
+
+
+def test_a_push_service_that_is_busy_is_asked_again(tmp_path: Path) -> None:
+    with Stage(tmp_path, wait="40s", ttl="5m") as stage:
+        stage.start()
+        device = stage.register(NUMBER, "fcm", {"token": "token-a"})
+        stage.fcm.tell("script", address="token-a", answers=[[503, "UNAVAILABLE"]])
+        eventually(lambda: bool(stage.fcm.said("scripted")), "the stand-in knows its answers")
+        id_ = stage.submit(NUMBER, "Pump 3 stopped")
+        eventually(lambda: bool(stage.pushes(id_)), "the push is repeated", 35)
+        stage.confirm(device, id_)
+        found = stage.reaches(id_, "delivered")
+        assert [attempt["outcome"] for attempt in found["attempts"]] == ["later", "accepted"]
+        assert stage.texts("Pump 3 stopped") == []
+
+
+def test_a_restart_in_the_middle_keeps_the_deadline(tmp_path: Path) -> None:
+    with Stage(tmp_path, wait="5s") as stage:
+        stage.start()
+        stage.register(NUMBER, "fcm", {"token": "token-a"})
+        id_ = stage.submit(NUMBER, "Pump 3 stopped")
+        eventually(lambda: bool(stage.pushes(id_)), "the push comes")
+        before = stage.reaches(id_, "waiting")["attempts"][0]["deadline"]
+        assert stage.daemon.terminate() in (0, -15)
+        stage.start()
+        assert stage.message(id_)["attempts"][0]["deadline"] == before
+        eventually(lambda: bool(stage.texts("Pump 3 stopped")), "the SMS comes")
+        (sms,) = stage.texts("Pump 3 stopped")
+        assert epoch_ms(before) <= sms["at"] <= epoch_ms(before) + LATE_MS
+        assert len(stage.pushes(id_)) == 1
