@@ -82,7 +82,8 @@ class VerifiedPeer:
                     self._verify_name(certificate.to_cryptography())
             except Exception as problem:
                 refused = problem if isinstance(problem, PeerRefused) else PeerRefused(type(problem).__name__)
-                return True
+                protocol.failVerification(Failure(refused))
+                return False
             return True
 
         connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verify)

@@ -252,7 +252,7 @@ def _from_csv(raw: bytes) -> DirectoryRequest:
             raise csv.Error("the header row must name the columns, with id among them")
         persons = [_row(row) for row in rows]
     except csv.Error as fault:
-        raise HttpProblem("malformed", f"Line {rows.line_num}: {fault}") from None
+        raise HttpProblem("invalid", f"Line {rows.line_num} of the table: {fault}") from None
     content = {"persons": persons}
     try:
         return msgspec.convert(content, DirectoryRequest)

@@ -46,6 +46,7 @@ from datasms_daemon.web.waiting import Signal
 
 SMALL_BODY = 16 * 1024
 PAUSED_RETRY_S = 60
+REVOKED = "The device was revoked"
 
 Header = Annotated[str, Meta(min_length=1, max_length=200)]
 Stream = InboxSocketResource | InboxEvents
@@ -180,7 +181,7 @@ async def _page(service: Service, call: Call[Client, None, InboxQuery]) -> tuple
             items = await service.backend.inbox(device, after, limit)
             if items or not await signal.wait():
                 return items
-    raise HttpProblem("unauthorised", "The device was revoked")
+    raise HttpProblem("unauthorised", REVOKED)
 
 
 def _add_streams(api: Api[Client], service: Service) -> None:
@@ -240,7 +241,10 @@ def _add_device(api: Api[Client], service: Service) -> None:
         _check_address(service, own.channel, given.address)
         keys = own.keys if given.keys is None else given.keys.as_dict()
         name = own.name if given.name is None else given.name
-        return device_answer(await service.backend.update_device(own.id, given.address, keys, name))
+        try:
+            return device_answer(await service.backend.update_device(own.id, given.address, keys, name))
+        except LookupError:
+            raise HttpProblem("unauthorised", REVOKED) from None
 
     @api.route(
         "DELETE",

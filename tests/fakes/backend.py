@@ -182,7 +182,9 @@ class FakeBackend:
 
     async def update_device(self, device: DeviceId, address: dict[str, str], keys: dict[str, str], name: str) -> Device:
         await self._pass()
-        token = next(token for token, known in self.devices.items() if known.id == device)
+        token = next((token for token, known in self.devices.items() if known.id == device), None)
+        if token is None:
+            raise LookupError("the device was revoked meanwhile")
         self.devices[token] = msgspec.structs.replace(
             self.devices[token], address=address, keys=keys, name=name, state=DeviceState.ACTIVE
         )

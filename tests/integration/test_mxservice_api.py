@@ -269,6 +269,14 @@ async def test_a_device_changes_its_address_and_keeps_what_it_does_not_name(serv
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_device_revoked_while_it_changes_its_address_is_told_so(server: MxServer) -> None:
+    token = server.backend.add_device("one")
+    server.backend.meanwhile = lambda: server.backend.revoke(token)
+    answer = await server.call("PUT", "/mx/v1/device", token=token, body={"address": {}})
+    assert answer.status == 401
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_device_that_unregisters_is_out(server: MxServer) -> None:
     token = server.backend.add_device("one")
     assert (await server.call("DELETE", "/mx/v1/device", token=token)).status == 204

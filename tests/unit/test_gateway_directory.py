@@ -109,13 +109,10 @@ def test_many_persons_are_put_as_a_table(client: Client, core: FakeCore) -> None
 
 
 @pytest.mark.parametrize(
-    ("table", "status"),
-    [
-        ("id,name\na", 400), ("id\na,b", 400), ('id\n"a', 400), ("id,shoe\na,43", 422), ("id,numbers\na,x", 422),
-        ("name\nx", 400), ("", 400), ("null", 400),
-    ],
-)  # fmt: skip
-def test_a_table_that_cannot_be_read_is_refused(client: Client, core: FakeCore, table: str, status: int) -> None:
+    "table",
+    ["id,name\na", "id\na,b", 'id\n"a', "id,shoe\na,43", "id,numbers\na,x", "name\nx", "", "null"],
+)
+def test_a_table_that_cannot_be_used_is_refused(client: Client, core: FakeCore, table: str) -> None:
     response = client.ask("PUT", "/v1/directory", table.encode(), Content_Type="text/csv")
-    assert response.status == status
+    assert (response.status, response.json["code"]) == (422, "invalid")
     assert not core.people
