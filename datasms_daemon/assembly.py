@@ -70,7 +70,7 @@ class Parts:
         pepper = _secret(state_dir / "pepper.key", random)
         self.keys = Keys(store, now, new_id, random)
         self.receipts = Receipts(store, now, self.changes, self.metrics)
-        self.deadlines = Deadlines(store, reactor, now, self.changes)
+        self.deadlines = Deadlines(store, reactor, now, self.changes, self.metrics)
         self.dispatch = Dispatch(
             store,
             reactor,
@@ -105,7 +105,10 @@ class Parts:
     def way(self, line: ILine, options: LineOptions, kept: LineRow) -> Way:
         """A line as dispatch keeps it."""
         to_devices = isinstance(options, DatasmsLine)
-        return Way(line, LineFacts(options.name, options.driver, to_devices, line.lease_ms), options.day_limit, kept)
+        facts = LineFacts(options.name, options.driver, to_devices, line.lease_ms)
+        # SMPP paces itself, part by part.
+        rate = options.rate if to_devices else None
+        return Way(line, facts, options.day_limit, rate, kept)
 
     def configure(self, config: Config) -> None:
         """From now on this configuration holds; its lines are the caller's business."""

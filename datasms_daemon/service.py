@@ -17,14 +17,16 @@ from datasms_daemon import __version__
 from datasms_daemon.assembly import Parts, Reactor, lines_of
 from datasms_daemon.config.load import changes_needing_restart, load_with_warnings
 from datasms_daemon.config.records import Config
+from datasms_daemon.crypto.tls_check import five_certificate_check
 from datasms_daemon.delivery import housekeeping, recovery
 from datasms_daemon.errors import DatasmsError
 from datasms_daemon.interfaces import ILine
 from datasms_daemon.listeners import Listeners
 from datasms_daemon.model import LineName
-from datasms_daemon.ops.clock import Clock
+from datasms_daemon.ops.clock import Clock, wall_ms
 from datasms_daemon.ops.systemd import Notifier
 from datasms_daemon.store import operations
+from datasms_daemon.store.opening import old_sqlite
 from datasms_daemon.store.operations import LineRow
 from datasms_daemon.store.store import Store, ThreadStore
 
@@ -69,6 +71,7 @@ class DaemonService(Service):
         assert state_dir is not None, "the loader fills it in"
         try:
             state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            five_certificate_check(wall_ms())
             self._store = ThreadStore(housekeeping.database_path(self._config), self._reactor, self._store_failed)
         except (DatasmsError, OSError) as error:
             self._fatal(f"the daemon could not start: {error}")
@@ -106,6 +109,8 @@ class DaemonService(Service):
             self._log.info("{name} listens on {where}", name=name, where=where)
         if self._parts is not None and not self._parts.keys.all():
             self._log.info("no application has a key yet; make the first one: datasms key add NAME --rights send,read")
+        if warning := old_sqlite():
+            self._log.warn("{warning}", warning=warning)
         self._log.info("datasms {version} is ready", version=__version__)
         self._notifier.tell("READY=1", f"STATUS=datasms {__version__}")
 

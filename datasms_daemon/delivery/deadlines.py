@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from datasms_daemon.delivery.changes import Changes
 from datasms_daemon.errors import DatasmsError
 from datasms_daemon.model import Progress
+from datasms_daemon.ops.metrics import Metrics
 from datasms_daemon.rules import lifecycle
 from datasms_daemon.store import messages
 from datasms_daemon.store.store import Db, Store
@@ -31,11 +32,14 @@ class Deadlines:
 
     _log = Logger()
 
-    def __init__(self, store: Store, reactor: IReactorTime, now_ms: Callable[[], int], changes: Changes) -> None:
+    def __init__(
+        self, store: Store, reactor: IReactorTime, now_ms: Callable[[], int], changes: Changes, metrics: Metrics
+    ) -> None:
         self._store = store
         self._reactor = reactor
         self._now_ms = now_ms
         self._changes = changes
+        self._metrics = metrics
         self._call: IDelayedCall | None = None
         self._at: int | None = None
         self._running: Deferred[None] | None = None
@@ -81,10 +85,12 @@ class Deadlines:
         now = self._now_ms()
         self.last_run_ms = now
         try:
-            changed, next_due = await self._store.write(lambda db: _advance(db, now))
+            changed, next_due, late_ms = await self._store.write(lambda db: _advance(db, now))
         except DatasmsError as error:
             self._log.warn("deadlines cannot be kept now: {error}", error=str(error))
             return now + RETRY_MS
+        for lateness in late_ms:
+            self._metrics.lateness.observe(lateness / 1000)
         self._changes.applied(changed)
         return now + LONGEST_SLEEP_MS if next_due is None else next_due
 
@@ -100,7 +106,9 @@ class Deadlines:
             running.callback(None)
 
 
-def _advance(db: Db, now: int) -> tuple[list[Progress], int | None]:
+def _advance(db: Db, now: int) -> tuple[list[Progress], int | None, list[int]]:
+    """What changed, when to look next, and how many ms each was late."""
     found = messages.due(db, now, BATCH)
     decisions = [decision for progress in found if (decision := lifecycle.due(progress, now)) is not None]
-    return messages.apply(db, decisions, now), messages.next_due(db)
+    late_ms = [now - progress.due_at for progress in found if progress.due_at is not None]
+    return messages.apply(db, decisions, now), messages.next_due(db), late_ms

@@ -31,6 +31,7 @@ from datasms_daemon.model import (
 )
 from datasms_daemon.ops.metrics import Metrics
 from datasms_daemon.rules import lifecycle
+from datasms_daemon.rules.buckets import Bucket
 from datasms_daemon.rules.lifecycle import OUTCOME_NAMES, Handed
 from datasms_daemon.store import messages
 from datasms_daemon.store.operations import LineRow
@@ -43,9 +44,12 @@ FULL_DISK_PAUSE_S = 1.0
 
 
 class Way:
-    """One line as dispatch keeps it: its driver, an operator's pause, the day's count, and room given away."""
+    """One line as dispatch keeps it: its driver, an operator's pause, the day's count, and room given away.
 
-    def __init__(self, line: ILine, facts: LineFacts, day_limit: int | None, kept: LineRow) -> None:
+    ``rate`` is messages a second, None when the driver needs no pacing.
+    """
+
+    def __init__(self, line: ILine, facts: LineFacts, day_limit: int | None, rate: float | None, kept: LineRow) -> None:
         self.line = line
         self.facts = facts
         self.day_limit = day_limit
@@ -53,15 +57,20 @@ class Way:
         self.resumed = kept.resumed
         self.day = kept.day
         self.sent = kept.sent
+        self.bucket = None if rate is None else Bucket(max(1, round(rate)), rate)
         self.reserved = 0
         self.pulling = False
         self.woken = False
+        self.resting = False
 
-    def room(self, today: str) -> int:
+    def room(self, today: str, now: int) -> int:
         """How many messages may be claimed now."""
         if self.paused or self.is_exhausted(today):
             return 0
         room = self.line.room() - self.reserved
+        if self.bucket is not None:
+            # One at a time: a line that must go slowly has no need of batches.
+            room = min(room, int(self.bucket.wait(now) == 0) - self.reserved)
         if self.day_limit is not None and not self.is_resumed(today):
             room = min(room, self.day_limit - self.sent_on(today) - self.reserved)
         return max(0, room)
@@ -148,10 +157,10 @@ class Dispatch:
         """Room put aside on lines to devices, for messages that are about to be accepted; give it back."""
         if self._stopping:
             return {}
-        today = self.today()
+        today, now = self.today(), self._now_ms()
         reserved = {}
         for name, way in self._ways.items():
-            if way.facts.to_devices and (room := min(wanted, way.room(today))) > 0:
+            if way.facts.to_devices and (room := min(wanted, way.room(today, now))) > 0:
                 way.reserved += room
                 reserved[name] = room
         return reserved
@@ -171,9 +180,22 @@ class Dispatch:
             self._track(self._skip(name))
         elif way.pulling:
             way.woken = True
-        elif way.room(self.today()) > 0:
+        elif way.room(self.today(), self._now_ms()) > 0:
             way.pulling = True
             self._track(self._pull(way))
+        else:
+            self._rest(way)
+
+    def _rest(self, way: Way) -> None:
+        """A line that goes as fast as it may is looked at again when it may go on."""
+        wait = 0 if way.bucket is None else way.bucket.wait(self._now_ms())
+        if wait > 0 and not way.resting:
+            way.resting = True
+            self._reactor.callLater(wait / 1000, self._rested, way)
+
+    def _rested(self, way: Way) -> None:
+        way.resting = False
+        self.wake(way.facts.name)
 
     def begin(self, name: LineName, handovers: tuple[Handover, ...]) -> None:
         """Runs hand-overs whose claim is committed and counted."""
@@ -201,6 +223,8 @@ class Dispatch:
 
     def _count(self, way: Way, sent: int) -> None:
         today = self.today()
+        if way.bucket is not None:
+            way.bucket.take(self._now_ms(), sent)
         before = way.sent_on(today)
         way.count(today, sent)
         if way.day_limit is not None and before * 2 < way.day_limit <= (before + sent) * 2:
@@ -214,7 +238,7 @@ class Dispatch:
             while going_on and not self._stopping:
                 way.woken = False
                 today = self.today()
-                room = min(way.room(today), BATCH)
+                room = min(way.room(today, self._now_ms()), BATCH)
                 claimed = 0 if room == 0 else await self._claim(way, room, today)
                 going_on = room > 0 and (claimed == room or way.woken)
         except DiskFull:
@@ -224,6 +248,8 @@ class Dispatch:
             way.pulling = False
         if way.woken:
             self.wake(way.facts.name)
+        else:
+            self._rest(way)
 
     async def _claim(self, way: Way, room: int, today: str) -> int:
         now = self._now_ms()

@@ -18,7 +18,7 @@ from datasms_daemon.model import (
     Progress,
 )
 from datasms_daemon.rules import lifecycle, receipts
-from datasms_daemon.rules.lifecycle import Handed
+from datasms_daemon.rules.lifecycle import Decision, Handed
 from datasms_daemon.store import directory, handovers, messages, operations
 from datasms_daemon.store.messages import Sealed
 from datasms_daemon.store.store import Db
@@ -97,16 +97,16 @@ def settle(db: Db, line: LineFacts, handover: Handover, result: HandoverResult, 
         ids = result.outcome.provider_ids
         handovers.add_parts(db, line.name, handover.message, handover.attempt, ids, at.now)
         for early in handovers.take_unmatched(db, line.name, ids, handover.to):
-            changed += apply_receipt(db, handovers.match(db, early), at.now)
+            changed += [decision.progress for decision in apply_receipt(db, handovers.match(db, early), at.now)]
     return Settled(tuple(changed), tuple(retired))
 
 
-def apply_receipt(db: Db, matched: handovers.Matched | None, now: int) -> list[Progress]:
-    """Applies a receipt to the message it was matched with."""
+def apply_receipt(db: Db, matched: handovers.Matched | None, now: int) -> list[Decision]:
+    """Applies a receipt to the message it was matched with; what was decided, nothing when it said nothing new."""
     if matched is None or (progress := messages.progress(db, matched.message)) is None:
         return []
     decision = receipts.receipt(progress, matched.attempt, matched.state, matched.at, now, matched.reason)
-    return [] if decision is None else messages.apply(db, [decision], now)
+    return [decision] if decision is not None and messages.apply(db, [decision], now) else []
 
 
 def crash(db: Db, handover: Handover, at: Handed, reason: str) -> Settled:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from datasms_daemon.delivery.changes import Changes
 from datasms_daemon.delivery.handover import apply_receipt
-from datasms_daemon.model import DeviceId, DeviceReceipt, LineReceipt, Progress
+from datasms_daemon.model import DeviceId, DeviceReceipt, LineReceipt
 from datasms_daemon.ops.metrics import Metrics
+from datasms_daemon.rules.lifecycle import Decision
 from datasms_daemon.store import handovers
 from datasms_daemon.store.handovers import Matched
 from datasms_daemon.store.store import Db, Store
@@ -26,7 +27,7 @@ class Receipts:
         """Commits a provider's receipt; one that matches nothing yet is kept for the answer it may precede (I22)."""
         now = self._now_ms()
 
-        def unit(db: Db) -> tuple[bool, list[Progress]]:
+        def unit(db: Db) -> tuple[bool, list[Decision]]:
             matched = handovers.match(db, receipt)
             if matched is None:
                 handovers.keep_unmatched(db, receipt, now)
@@ -36,15 +37,15 @@ class Receipts:
         self._metrics.receipts.labels("line", receipt.state.value).inc()
         if not known:
             self._metrics.unmatched.inc()
-        self._changes.applied(changed)
+        self._applied(changed)
 
     async def from_device(self, device: DeviceId, receipts: tuple[DeviceReceipt, ...]) -> tuple[str, ...]:
         """Commits a device's receipts; the ids that are not in its inbox come back."""
         now = self._now_ms()
 
-        def unit(db: Db) -> tuple[list[str], list[Progress]]:
+        def unit(db: Db) -> tuple[list[str], list[Decision]]:
             unknown: list[str] = []
-            changed: list[Progress] = []
+            changed: list[Decision] = []
             for receipt in receipts:
                 attempt = handovers.push_attempt(db, receipt.message, device)
                 if attempt is None:
@@ -58,5 +59,11 @@ class Receipts:
         unknown, changed = await self._store.write(unit)
         for receipt in receipts:
             self._metrics.receipts.labels("device", receipt.state.value).inc()
-        self._changes.applied(changed)
+        self._applied(changed)
         return tuple(unknown)
+
+    def _applied(self, decisions: list[Decision]) -> None:
+        for decision in decisions:
+            if decision.attempt is not None and decision.attempt.late:
+                self._metrics.late.inc()
+        self._changes.applied(decision.progress for decision in decisions)

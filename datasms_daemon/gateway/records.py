@@ -90,7 +90,7 @@ class MessageRequest(Request, frozen=True, kw_only=True):
         tuple[str, ...], Meta(description="Not supported yet", extra_json_schema={"maxItems": 0})
     ] = ()
     reference: Reference | None = None
-    per_line: dict[Known, LineTextRequest] = {}
+    per_line: Annotated[dict[Known, LineTextRequest], Meta(max_length=64)] = {}
     lines: Annotated[tuple[Known, ...], Meta(min_length=1, max_length=64)] | None = None
     receipts: Annotated[tuple[Literal["delivered", "read"], ...], Meta(max_length=2)] = ()
 

@@ -42,6 +42,7 @@ from datasms_daemon.model import Unknown
 
 CLOSE_TIMEOUT = 5.0
 MAX_DELIVERIES = 1_000
+MAX_UNREAD = 1 << 20
 
 _log = Logger()
 _LINK_LOST = Unknown("connection lost before the answer")
@@ -77,6 +78,7 @@ class SmppSession(Protocol):
         self._heard = 0.0
         self._ending = False
         self._closing = False
+        self._unread: int | None = None
         self._timers: dict[str, IDelayedCall] = {}
         self._response_timeout = options.response_timeout / 1000
 
@@ -104,7 +106,7 @@ class SmppSession(Protocol):
         self._pending[sequence] = (expires, answer)
         if "response" not in self._timers:
             self._later("response", self._response_timeout, self._expire)
-        self._transport.write(octets)
+        self._send(octets)
         return answer
 
     def end(self) -> None:
@@ -122,7 +124,7 @@ class SmppSession(Protocol):
     # What Twisted tells
 
     def connectionMade(self) -> None:
-        """Twisted: the connection stands. We stop reading while the SMSC does not read."""
+        """Twisted: the connection stands."""
         self._heard = self._reactor.seconds()
         self._transport.setTcpNoDelay(True)
         cast(IConsumer, self.transport).registerProducer(self, True)
@@ -155,12 +157,12 @@ class SmppSession(Protocol):
         self.closed.callback(reason.value)
 
     def pauseProducing(self) -> None:
-        """Twisted: what we wrote is not being read."""
-        cast(IPushProducer, self.transport).pauseProducing()
+        """Twisted: what we wrote is not being read. We read on, as a TLS handshake needs it; but see ``_send``."""
+        self._unread = 0
 
     def resumeProducing(self) -> None:
         """Twisted: it is read again."""
-        cast(IPushProducer, self.transport).resumeProducing()
+        self._unread = None
 
     def stopProducing(self) -> None:
         """Twisted: the transport is closing."""
@@ -310,7 +312,15 @@ class SmppSession(Protocol):
 
     def _write(self, pdu: Pdu) -> None:
         if self.lost_at is None:
-            self._transport.write(encode(pdu))
+            self._send(encode(pdu))
+
+    def _send(self, octets: bytes) -> None:
+        self._transport.write(octets)
+        if self._unread is not None:
+            # A peer that asks and never reads must not fill our memory with answers.
+            self._unread += len(octets)
+            if self._unread > MAX_UNREAD:
+                self._abort("the SMSC does not read")
 
     def _close(self) -> None:
         self.is_bound = False

@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 
@@ -58,16 +59,16 @@ class Admission:
 
     def before_registration(self, request: Request) -> None:
         """HttpProblem when this address asked for too many registrations."""
-        _refuse(self._registrations.take(source(request), self._now()))
+        _refuse(self._registrations.take(source(request.getClientAddress()), self._now()))
 
     def before_guess(self, request: Request) -> None:
         """HttpProblem when this address has given too many wrong secrets; asked before a secret is looked up."""
-        _refuse(self._guesses.wait(source(request), self._now()))
+        _refuse(self._guesses.wait(source(request.getClientAddress()), self._now()))
 
     def wrong_guess(self, request: Request) -> None:
         """This address gave a wrong secret."""
         self._log.info("A client gave a wrong token or secret")
-        self._guesses.take(source(request), self._now())
+        self._guesses.take(source(request.getClientAddress()), self._now())
 
     def charge(self, id_: str) -> None:
         """Counts one request of a device or a registration; HttpProblem when it is too many."""
@@ -87,13 +88,11 @@ def bearer(request: Request) -> Secret | None:
     return Secret(token.strip()) if scheme.lower() == "bearer" and token.strip() else None
 
 
-def source(request: Request) -> str:
-    """What counts as one client address: an IPv4 address or an IPv6 /64; one for all local sockets."""
-    address: IAddress = request.getClientAddress()
-    host = getattr(address, "host", None)
-    if host is None:
+def source(address: IAddress) -> str:
+    """What counts as one client: an IPv4 address or an IPv6 /64; one for all local sockets."""
+    if not isinstance(address, IPv4Address | IPv6Address):
         return "local"
-    ip = ipaddress.ip_address(host.partition("%")[0])
+    ip = ipaddress.ip_address(address.host.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         return str(ip.ipv4_mapped or ipaddress.IPv6Network((int(ip) >> 64 << 64, 64)))
     return str(ip)

@@ -87,7 +87,7 @@ def _add_registrations(api: Api[Client], service: Service) -> None:
             name=asked.name,
             platform=asked.platform,
             app=asked.app,
-            remote=source(call.request),
+            remote=source(call.request.getClientAddress()),
         )
         registration = await service.backend.register(new)
         if registration is None:

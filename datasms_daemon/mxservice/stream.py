@@ -37,6 +37,7 @@ PING_S = 30
 CLOSE_S = 3
 
 _encode = msgspec.json.Encoder().encode
+_decode = JsonDecoder(ReceiptsRequest).decode
 
 
 class InboxSocket:
@@ -54,7 +55,6 @@ class InboxSocket:
         self._client = client
         self._after = after
         self._channel = channel
-        self._decode = JsonDecoder(ReceiptsRequest).decode
         self._pings = 0
         self._unanswered_since: float | None = None
         self._unread = 0
@@ -96,7 +96,7 @@ class InboxSocket:
             self.close(CloseReason.MESSAGE_TOO_BIG)
             return
         try:
-            receipts = self._decode(message.encode("utf-8")).receipts
+            receipts = _decode(message.encode("utf-8")).receipts
         except HttpProblem as problem:
             self._send(problem.content(plain=False)[1])
             self.close(CloseReason.POLICY_VIOLATION)

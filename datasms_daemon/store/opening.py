@@ -89,6 +89,14 @@ def prepare(path: Path) -> None:
         connection.close()
 
 
+def old_sqlite() -> str | None:
+    """A word for the operator when the SQLite library is older than one should have; None when it is not."""
+    if sqlite3.sqlite_version_info >= SAFE_WAL:
+        return None
+    wanted = ".".join(map(str, SAFE_WAL))
+    return f"SQLite {sqlite3.sqlite_version} has a known fault with several writers (we have one); prefer {wanted}"
+
+
 def _upgrade(database: Database, path: Path, *, is_new: bool) -> None:
     declared = [migration.__name__ for migration in MIGRATIONS]
     applied = {migration.name for migration in migrations.applied(database)}

@@ -141,7 +141,8 @@ def _bad(codes: list[str]) -> Json:
 
 def _codes(route: Route) -> list[str]:
     """Every code that the route can end with: the dispatcher's own and those the handler names."""
-    codes = ["malformed", "bad_query", "too_large", "internal", "unavailable", *route.problems]
+    codes = ["malformed", "bad_query", "timeout", "too_large", "headers_too_large", "internal", "unavailable"]
+    codes += route.problems
     if route.permission:
         codes += ["unauthorised", "forbidden", "too_many_requests"]
     if route.parameters:

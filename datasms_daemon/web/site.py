@@ -122,6 +122,11 @@ class Site(server.Site):
         channel: Channel = server.Site.buildProtocol(self, addr)
         return channel
 
+    @property
+    def open_connections(self) -> int:
+        """How many there are now."""
+        return len(self._channels)
+
     def opened(self, channel: Channel) -> None:
         """Counts a connection and watches its deadline."""
         self._channels.add(channel)

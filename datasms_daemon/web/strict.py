@@ -10,7 +10,9 @@ import difflib
 import json
 import re
 import types
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Annotated, Generic, TypeVar, Union, cast, get_args, get_origin
 from urllib.parse import parse_qsl
 
@@ -20,7 +22,7 @@ from datasms_daemon.model import Problem
 from datasms_daemon.web.problems import HttpProblem
 
 MAX_DEPTH = 32
-MAX_KEYS = 20_000
+MAX_FAULTS = 100
 
 T = TypeVar("T")
 
@@ -34,8 +36,7 @@ class _Unreadable(ValueError):
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
         raise _Unreadable(f"The key {_shown(twice)} stands more than once in an object")
     return found
 
@@ -153,8 +154,11 @@ def _pairs(query: bytes) -> list[tuple[str, str]]:
 
 
 def faults(content: object, kind: object, *, strict: bool = True) -> list[Problem]:
-    """Every reason why ``content`` is no ``kind``, each with its JSON pointer; empty when it is one."""
-    return list(_faults(content, kind, "", strict))
+    """Every reason why ``content`` is no ``kind``, each with its JSON pointer; empty when it is one.
+
+    The first ``MAX_FAULTS`` of them, so that a body full of faults cannot keep us busy.
+    """
+    return list(islice(_faults(content, kind, "", strict), MAX_FAULTS))
 
 
 def _faults(content: object, kind: object, pointer: str, strict: bool) -> Iterator[Problem]:
@@ -163,8 +167,13 @@ def _faults(content: object, kind: object, pointer: str, strict: bool) -> Iterat
         return
     except msgspec.ValidationError as error:
         message = _PLACE.sub("", str(error))
-    inner = list(_inner_faults(content, _bare(kind), pointer, strict))
-    yield from inner or [Problem(pointer, message)]
+    inner = _inner_faults(content, _bare(kind), pointer, strict)
+    first = next(inner, None)
+    if first is None:
+        yield Problem(pointer, message)
+    else:
+        yield first
+        yield from inner
 
 
 def _inner_faults(content: object, kind: object, pointer: str, strict: bool) -> Iterator[Problem]:

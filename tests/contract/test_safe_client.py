@@ -12,6 +12,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
+from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import (
     IAddress,
     IHostnameResolver,
@@ -24,6 +25,7 @@ from twisted.internet.protocol import Protocol, ServerFactory
 from twisted.internet.task import deferLater
 from twisted.internet.testing import MemoryReactorClock
 from twisted.web.http import Request
+from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
 from datasms_daemon.channels._connect import Reactor
@@ -130,12 +132,12 @@ def _raw_headers(request: Request) -> list[tuple[bytes, Sequence[bytes]]]:
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_connection_is_used_again_after_a_complete_answer(world: _World) -> None:
+async def test_a_connection_is_used_again_after_a_complete_answer_however_many_came_before(world: _World) -> None:
     ports: set[object] = set()
 
     def remember(request: Request) -> Rendered:
         ports.add(request.getClientAddress().port)
-        return b""
+        return b"x" * 60_000
 
     for _ in range(5):
         assert isinstance(await world.post(remember), Answer)
@@ -170,6 +172,27 @@ async def test_after_the_request_was_written_a_failure_is_ambiguous(world: _Worl
     assert (got.phase, got.lasting) == ("maybe_sent", False)
     assert got.reason.startswith(reason)
     assert isinstance(await world.post(answer(200)), Answer)
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Encoding": "br"}])
+@pytest_twisted.ensureDeferred
+async def test_the_connection_of_a_refused_answer_is_closed_at_once(world: _World, headers: dict[str, str]) -> None:
+    """I42: an exchange that did not end well leaves no connection behind."""
+    gone: list[Deferred[None]] = []
+
+    def unfinished(request: Request) -> Rendered:
+        gone.append(request.notifyFinish())
+        for name, value in headers.items():
+            request.setHeader(name, value)
+        request.write(b"x" * 100_000)
+        return NOT_DONE_YET
+
+    started = time.monotonic()
+    got = await world.post(unfinished)
+    assert isinstance(got, Failed)
+    with pytest.raises(ConnectionLost):
+        await gone[0]
+    assert time.monotonic() - started < TIMEOUT_S / 2
 
 
 @pytest_twisted.ensureDeferred

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from twisted.internet.defer import Deferred, DeferredQueue
@@ -29,10 +30,8 @@ class JsonProcess(ProcessProtocol):
 
     def stop(self) -> Deferred[None]:
         """Ends it if it still runs; fires when it is gone."""
-        try:
+        with suppress(ProcessExitedAlready):
             self._process.signalProcess("KILL")
-        except ProcessExitedAlready:
-            pass
         return self.ended
 
     def outReceived(self, data: bytes) -> None:

@@ -214,11 +214,17 @@ class Daemon:
                 start_new_session=True,
             )
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has said that it takes messages; from then on ``ports`` is known."""
+        if not self.ports and _READY in (log := self.log):
+            self.ports = {name: int(port) for name, port in _ADDRESS.findall(log)}
+        return bool(self.ports)
+
     def wait_ready(self) -> bool:
         """True once it takes messages, False when it ended before."""
-        eventually(lambda: _READY in self.log or not self.is_alive, f"the daemon is ready:\n{self.log[-2000:]}")
-        self.ports = {name: int(port) for name, port in _ADDRESS.findall(self.log)}
-        return _READY in self.log
+        eventually(lambda: self.is_ready or not self.is_alive, "the daemon is ready")
+        return self.is_ready
 
     def run(self) -> Self:
         """A new life that takes messages."""

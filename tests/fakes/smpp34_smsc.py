@@ -22,7 +22,7 @@ async def write_back(esme: smpp34.Esme, submitted: smpp34.SubmitSmEvent, id_: st
     number, source = submitted.destination_addr, submitted.source_addr
     receipt = await esme.deliver_sm(
         source,
-        f"id:{int(id_, 16)} sub:001 dlvrd:001 submit date:2611231200 done date:2611231201 stat:DELIVRD err:000 text:".encode(),
+        f"id:{int(id_, 16)} sub:001 dlvrd:001 done date:2611231201 stat:DELIVRD err:000 text:".encode(),
         source_addr=number,
         source_addr_ton=1,
         source_addr_npi=1,
@@ -60,7 +60,7 @@ async def main(port: int) -> None:
             text = event.short_message.decode("latin-1")
             tell(event="submitted", dest=event.destination_addr, text=text, coding=event.data_coding)
             if text == "refuse me":
-                event.reject(smpp34.ESME_RTHROTTLED)
+                event.reject(0x58)
                 continue
             count += 1
             id_ = f"{0xAB00 + count:X}"

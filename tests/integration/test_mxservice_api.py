@@ -81,6 +81,14 @@ async def test_a_registration_is_only_for_who_has_its_secret(server: MxServer) -
     assert (await server.call("GET", path)).status == 401
 
 
+@pytest_twisted.ensureDeferred
+async def test_an_address_that_guesses_secrets_of_registrations_is_stopped(server: MxServer) -> None:
+    given = (await server.call("POST", "/mx/v1/registrations", body=ASKED)).json()
+    path = f"/mx/v1/registrations/{given['id']}"
+    guesses = [(await server.call("GET", path, token=f"guess {n}")).status for n in range(21)]
+    assert guesses == [404] * 20 + [429]
+
+
 @pytest.mark.parametrize(
     ("change", "pointer"),
     [

@@ -10,6 +10,7 @@ import pytest
 import pytest_twisted
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.threads import deferToThread
@@ -37,7 +38,7 @@ class _Faithful(FakeBackend):
 
 def conversations(url: str, mode: GenerationMode) -> Iterator[str]:
     """Asks every operation with data of this mode; what went wrong, by operation. Blocks: not for the reactor."""
-    schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
+    schema: Any = schemathesis.openapi.from_url(f"{url}/openapi.json")
     # A good schema cannot say which channels and registrations exist: that is 422 or 404.
     schema.config.checks.positive_data_acceptance.expected_statuses = ["2xx", "404", "422"]
     for found in schema.get_all_operations():
@@ -46,6 +47,9 @@ def conversations(url: str, mode: GenerationMode) -> Iterator[str]:
             continue
         try:
             conversation(operation.as_strategy(generation_mode=mode), url)()
+        except Unsatisfiable:
+            # Without parameters and body there is nothing bad to send.
+            continue
         except (AssertionError, BaseExceptionGroup) as fault:
             yield f"{operation.label}: {fault}"
 
@@ -85,7 +89,7 @@ async def test_every_answer_is_a_documented_one(reactor: Any, mode: GenerationMo
     finally:
         await listening.stopListening()
     assert not wrong, "\n\n".join(wrong)
-    assert backend.registrations
+    assert len(backend.asked_tokens) > EXAMPLES
 
 
 def site(reactor: IReactorTime, backend: FakeBackend) -> Site:

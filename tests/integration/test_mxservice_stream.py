@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -140,20 +141,26 @@ async def test_receipts_sent_as_a_frame_are_committed_and_confirmed(server: MxSe
     assert server.backend.stored_receipts == [("device-one", stored)]
 
 
+def _has_stored(server: MxServer, count: int) -> bool:
+    return len(server.backend.stored_receipts) == count
+
+
 @pytest_twisted.ensureDeferred
 async def test_receipts_above_the_limit_wait_and_go_together(server: MxServer) -> None:
     token = server.backend.add_device("one")
-    items = [server.backend.put(token, f"text {n}") for n in range(90)]
+    item = server.backend.put(token, "text")
     client = await server.open_socket(token)
-    await server.until(lambda: len(client.frames) == 90)
-    for n, item in enumerate(items):
-        client.send({"receipts": [{"id": item.id, "state": "received", "at": AT}]})
-        if n < 70:
-            await server.pause(0)
+    receipt = {"receipts": [{"id": item.id, "state": "received", "at": AT}]}
+    # Opening the stream took the first of the sixty.
+    for n in range(1, 60):
+        client.send(receipt)
+        await server.until(partial(_has_stored, server, n))
+    for _ in range(5):
+        client.send(receipt)
     await server.pause(0.05)
+    assert len(server.backend.stored_receipts) == 59
     server.clock.advance(1)
-    await server.until(lambda: len(server.backend.stored_receipts) == 90)
-    assert [receipt.message for _, receipt in server.backend.stored_receipts] == [item.id for item in items]
+    await server.until(lambda: len(server.backend.stored_receipts) == 64)
 
 
 @pytest_twisted.ensureDeferred
@@ -287,6 +294,20 @@ async def test_a_client_that_says_goodbye_is_let_go(server: MxServer) -> None:
     await server.until(lambda: client.is_lost)
     assert _codes(client) == [1000]
     await server.until(lambda: server.backend.watchers() == 0)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_client_that_says_goodbye_and_stays_is_cut_off(server: MxServer) -> None:
+    client = await _handshake(server, server.backend.add_device("one"))
+    assert client.transport is not None
+    _write(client, _frame(CLOSE, struct.pack("!H", 1000)))
+    # Over TLS the server would wait for ever for the far end's own goodbye.
+    client.transport.pauseProducing()  # type: ignore[attr-defined]
+    await server.until(lambda: server.backend.watchers() == 0)
+    server.clock.advance(CLOSE_S)
+    await server.until(lambda: not server.site._channels)
+    client.transport.abortConnection()  # type: ignore[attr-defined]
+    await server.until(lambda: client.is_lost)
 
 
 @pytest_twisted.ensureDeferred

@@ -27,11 +27,13 @@ class AFollowedInbox(RuleBasedStateMachine):
         self.written: list[int] = []
         self.got: list[int] = []
         self.unannounced = False
+        self.began_paused = False
         for _ in range(backlog):
             self.write(announce=False)
         self._connect()
 
     def _gate(self) -> Deferred[None]:
+        self.began_paused |= hasattr(self, "follow") and self.follow.paused
         read: Deferred[None] = Deferred(lambda cancelled: self.reads.remove(cancelled))
         self.reads.append(read)
         return read
@@ -90,6 +92,10 @@ class AFollowedInbox(RuleBasedStateMachine):
     @invariant()
     def at_most_one_batch_is_read_ahead(self) -> None:
         assert len(self.reads) <= 1
+
+    @invariant()
+    def no_read_begins_while_the_reader_takes_nothing(self) -> None:
+        assert not self.began_paused
 
     def teardown(self) -> None:
         if not hasattr(self, "follow"):

@@ -29,6 +29,7 @@ from datasms_daemon.model import (
     Success,
     Unknown,
 )
+from datasms_daemon.rules.buckets import Bucket
 from datasms_daemon.store import messages
 from tests.fakes.daemon import NUMBER, FakeDaemon, FakeTime, add_person, configuration, done, draft
 from tests.fakes.lines import FakeLine, Script
@@ -483,3 +484,18 @@ def test_a_day_limit_stops_the_line_until_it_is_resumed(tmp_path: Path) -> None:
     view = done(Deferred.fromCoroutine(world.daemon.parts.core.resume("sms-a", "operator")))
     assert view is not None
     assert sum(world.sms.taken[id_] for id_ in ids) == 5
+
+
+def test_a_line_to_devices_keeps_its_rate(world: World) -> None:
+    way = world.daemon.parts.dispatch.ways[LineName("datasms")]
+    way.bucket = Bucket(1, 2.0)
+    for _ in range(9):
+        world.send()
+    seconds = [0.0]
+    for _ in range(8):
+        before = len(world.push.sends)
+        while len(world.push.sends) == before:
+            world.time.advance(0.05)
+            seconds[-1] += 0.05
+        seconds.append(0.0)
+    assert all(0.4 < one < 0.6 for one in seconds[:-1])

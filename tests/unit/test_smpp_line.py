@@ -531,13 +531,31 @@ def test_an_smsc_that_drips_is_understood(bench: BenchMaker) -> None:
     assert outcomes == [Accepted(("a0000001",))]
 
 
-def test_we_stop_reading_from_a_peer_that_does_not_read(bench: BenchMaker) -> None:
-    client = bench().net.cables[0].client
+def test_a_peer_that_asks_and_never_reads_is_dropped(bench: BenchMaker) -> None:
+    b = bench()
+    client = b.net.cables[0].client
     assert client.producer is not None
     client.producer.pauseProducing()
-    assert client.is_paused
-    client.producer.resumeProducing()
-    assert not client.is_paused
+    enquiries = bytes.fromhex("00000010 00000015 00000000 00000063") * 4096
+    for _ in range(16):
+        client.protocol.dataReceived(enquiries)
+        client.waiting = b""
+    assert not client.is_closing
+    client.protocol.dataReceived(enquiries)
+    assert client.is_aborted
+
+
+def test_a_peer_that_reads_again_is_forgiven(bench: BenchMaker) -> None:
+    b = bench()
+    client = b.net.cables[0].client
+    enquiries = bytes.fromhex("00000010 00000015 00000000 00000063") * 4096
+    for _ in range(40):
+        assert client.producer is not None
+        client.producer.pauseProducing()
+        client.protocol.dataReceived(enquiries)
+        client.producer.resumeProducing()
+        client.waiting = b""
+    assert not client.is_closing
 
 
 # Receipts

@@ -142,6 +142,11 @@ def test_names_in_pointers_are_escaped_and_can_be_written() -> None:
     assert problem.content(plain=False)[1]
 
 
+def test_no_more_than_a_hundred_faults_are_named() -> None:
+    body = {"to": ["x"] * 20_000, "text": 1} | {f"unknown{n}": 1 for n in range(5000)}
+    assert len(refusal(json.dumps(body).encode()).errors) == 100
+
+
 def test_faults_of_what_is_right_are_none() -> None:
     assert faults({"to": ["1"], "text": "x"}, Outer) == []
 
