@@ -12,7 +12,7 @@ from bench.processes import SERVER_CORE, Daemon, Spent, StandIn, write_certifica
 
 CLIENTS = 64
 BATCH = 100
-NUMBERS = 10_000
+NUMBERS = 1_000
 WARM_UP_S = 0.7
 COMMIT_WAIT = "datasms_commit_wait_seconds"
 LINES = """

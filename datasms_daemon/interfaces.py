@@ -115,7 +115,7 @@ class IBackend(Interface):
 
     def update_device(device: DeviceId, address: dict[str, str], keys: dict[str, str], name: str) -> Awaitable[Device]:
         """A new push address or keys; makes a retired device active again. The address leaves any other device
-        that held it (I40)."""
+        that held it (I40). LookupError: the device was revoked meanwhile."""
 
     def unregister(device: DeviceId) -> Awaitable[None]:
         """Revokes the device and its token."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
@@ -66,6 +67,7 @@ class Backend:
         self._in_thread = in_thread
         self._waiting: dict[str, set[Callable[[], None]]] = {}
         self._known: dict[str, Device] = {}
+        self._forgotten = 0
 
     # --- registration ------------------------------------------------------------------------------------------------
 
@@ -91,6 +93,9 @@ class Backend:
     async def registration(self, id_: str, secret: str) -> RegistrationState | None:
         """See IBackend."""
         now, secret_hash = self._now_ms(), tokens.hash_token(secret)
+        found = await self._store.read(lambda db: registrations.state(db, id_, secret_hash, now))
+        if found is None or found[0] != "active":
+            return None if found is None else RegistrationState(found[0])
         token = tokens.new_token(tokens.DEVICE_PREFIX, self._random)
 
         def unit(db: Db) -> RegistrationState | None:
@@ -137,18 +142,25 @@ class Backend:
         token_hash = tokens.hash_token(token)
         known = self._known.get(token_hash)
         if known is None:
+            forgotten = self._forgotten
             known = await self._store.read(lambda db: directory.device_of_token(db, token_hash))
             if known is None:
                 return None
-            self._remember(token_hash, known)
+            if forgotten == self._forgotten:
+                # Otherwise it may have been revoked while we read, and must not be remembered as it was.
+                self._remember(token_hash, known)
         self._seen(token_hash, known)
         return known
 
     async def inbox(self, device: DeviceId, after: int, limit: int) -> tuple[InboxItem, ...]:
         """See IBackend. A message whose recipient or text was tampered with is not shown (I39)."""
         now = self._now_ms()
-        rows = await self._store.read(lambda db: handovers.inbox(db, device, after, now, limit))
-        return tuple(_item(row) for row in rows if self._is_intact(row))
+        while True:
+            rows = await self._store.read(partial(handovers.inbox, device=device, after=after, now=now, limit=limit))
+            intact = tuple(_item(row) for row in rows if self._is_intact(row))
+            if intact or not rows:
+                return intact
+            after = rows[-1].seq
 
     def watch_inbox(self, device: DeviceId, changed: Callable[[bool], None]) -> Callable[[], None]:
         """See IBackend."""
@@ -190,6 +202,7 @@ class Backend:
 
     def forget(self, *devices: DeviceId) -> None:
         """To be called when devices changed: their tokens are looked up again."""
+        self._forgotten += 1
         gone = [token_hash for token_hash, device in self._known.items() if device.id in devices]
         for token_hash in gone:
             del self._known[token_hash]

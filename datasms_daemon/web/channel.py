@@ -191,11 +191,9 @@ class Channel(HTTPChannel):
     def dataReceived(self, data: bytes) -> None:
         if self.phase is Phase.CLOSING:
             return
-        if self.phase is Phase.IDLE:
-            self._wait(Phase.HEAD, self.site.limits.head_s)
         LineReceiver.dataReceived(self, data)
-        # A part of the next request came along with this one.
-        if self.phase is Phase.IDLE and self._buffer:
+        if self.phase is Phase.IDLE and (self.requests or self._buffer):
+            # The next request has begun.
             self._wait(Phase.HEAD, self.site.limits.head_s)
 
     def lineLengthExceeded(self, line: bytes) -> None:
@@ -320,8 +318,9 @@ class Channel(HTTPChannel):
         if len(hosts) > 1 or (not hosts and self._version == b"HTTP/1.1"):
             return HttpProblem("malformed", "There must be one Host header")
         if headers.hasHeader(b"transfer-encoding"):
-            if headers.hasHeader(b"content-length") or self._version != b"HTTP/1.1":
-                return HttpProblem("malformed", "Transfer-Encoding stands with Content-Length or in HTTP/1.0")
+            if self._version != b"HTTP/1.1":
+                return HttpProblem("malformed", "HTTP/1.0 knows no Transfer-Encoding")
+            # Beside a length Twisted itself refuses "chunked"; what is left are codings that it passes over.
             if self.length is not None:
                 return HttpProblem("malformed", "Only the transfer encoding chunked is understood")
         self.body_limit = self.site.body_limit(self._command, self._path)

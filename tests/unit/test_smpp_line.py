@@ -186,14 +186,27 @@ def test_an_undecodable_answer_is_unknown_and_the_line_goes_on(bench: BenchMaker
 
 
 def test_a_late_answer_meets_nothing_i43(bench: BenchMaker) -> None:
-    delays = iter([70.0, 0.0])
+    delays = iter([70.0, 20.0])
     b = bench(on_submit=lambda _: Reply(ROK, next(delays)))
     first = b.send()
     b.net.advance(61)
     second = b.send(handover(n=2))
-    b.net.advance(20)
-    assert first == [Unknown("no answer in time")]
-    assert second == [Accepted(("a0000001",))]
+    b.net.advance(10)
+    assert (first, second) == ([Unknown("no answer in time")], [])
+    b.net.advance(10)
+    assert second == [Accepted(("a0000002",))]
+
+
+def test_each_message_waits_its_own_time(bench: BenchMaker) -> None:
+    b = bench()
+    b.smsc.fault = Fault.SILENT
+    first = b.send()
+    b.net.advance(30)
+    second = b.send(handover(n=2))
+    b.net.advance(30)
+    assert (first, second) == ([Unknown("no answer in time")], [])
+    b.net.advance(30)
+    assert second == [Unknown("no answer in time")]
 
 
 def test_answers_of_the_bind_before_match_nothing_i43(bench: BenchMaker) -> None:
@@ -325,6 +338,18 @@ def test_the_host_is_told_when_the_rate_gives_room_again(bench: BenchMaker) -> N
     assert len(b.smsc.submissions) == 2
 
 
+def test_a_token_gives_room_though_no_answer_has_come(bench: BenchMaker) -> None:
+    b = bench(rate=1.0)
+    b.smsc.fault = Fault.SILENT
+    b.send()
+    b.send(handover(n=2))
+    assert b.line.room() == 0
+    told = b.host.rooms
+    b.net.advance(1)
+    assert b.host.rooms == told + 1
+    assert b.line.room() == 1
+
+
 @pytest.mark.parametrize("status", [0x58, 0x14])
 def test_a_throttling_smsc_is_left_alone_for_a_while(bench: BenchMaker, status: int) -> None:
     refusals = iter([status, status, ROK, status])
@@ -384,6 +409,24 @@ def test_a_refused_connection_is_tried_again_ever_more_slowly() -> None:
     assert b.line.status().state is LineState.UP
     assert b.host.rooms > told
     b.stop()
+
+
+@pytest.mark.parametrize(("stood", "gaps"), [(40.0, (0.8, 1.3)), (5.0, (6.4, 9.7))])
+def test_only_a_connection_that_stood_for_a_while_ends_the_slowing_down(
+    bench: BenchMaker, stood: float, gaps: tuple[float, float]
+) -> None:
+    b = bench()
+    for _ in range(3):
+        b.net.cables[-1].cut()
+        b.net.advance(6, 0.1)
+        assert b.line.status().state is LineState.UP
+    b.net.advance(stood)
+    tried = b.net.tried
+    b.net.cables[-1].cut()
+    b.net.advance(gaps[0] - 0.05, 0.05)
+    assert b.net.tried == tried
+    b.net.advance(gaps[1] - gaps[0], 0.05)
+    assert b.net.tried == tried + 1
 
 
 def test_refused_credentials_take_the_line_down_and_answer_at_once(bench: BenchMaker) -> None:

@@ -46,6 +46,7 @@ def receipt_pdu(text: str, **tlvs: bytes) -> ShortMessage:
         ("id:1 stat:", Receipt("1", 0, None)),
         ("id:1 stat:DELIVRD text:id:2 stat:UNDELIV", Receipt("1", 2, None)),
         ("text:id:2 hello id:1 stat:DELIVRD", Receipt("1", 2, None)),
+        ("text:hello id:2 x id:1 stat:DELIVRD", Receipt("1", 2, None)),
         ("id:1 Text:a stat:DELIVRD", Receipt("1", 2, None)),
     ],
 )

@@ -91,7 +91,8 @@ def test_an_answer_has_the_security_headers_and_names_no_server(connection: Conn
     assert "server" not in headers
 
 
-def test_http_2_is_never_offered(site: Site) -> None:
+def test_http_2_is_never_offered_though_twisted_could(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("twisted.web.http.H2_ENABLED", True)
     assert site.acceptableProtocols() == [b"http/1.1"]
 
 
@@ -121,13 +122,14 @@ def test_an_idle_connection_is_closed_after_thirty_seconds(connection: Connectio
     assert connection.is_closed()
 
 
+@pytest.mark.parametrize("begun", [b"GET /hello", b"GET /hello HTTP/1.1\r\n", b"\r\nG"])
 def test_the_next_request_of_a_connection_has_ten_seconds_from_its_first_byte(
-    connection: Connection, time: Clock
+    connection: Connection, time: Clock, begun: bytes
 ) -> None:
     connection.send(HEAD)
     connection.responses()
     time.pump([1] * 25)
-    connection.send(b"GET /hello")
+    connection.send(begun)
     time.pump([1] * 9)
     assert not connection.transport.value()
     time.pump([1, 1])
