@@ -52,6 +52,18 @@ class Messages:
 
     def add_to(self, api: GatewayApi) -> None:
         """Declares the calls."""
+        self._add_reading(api)
+        self._add_changing(api)
+        api.route(
+            "GET",
+            "/v1/inbound",
+            permission=INBOUND,
+            summary="Texts from outside for this sender, oldest first; next is where to go on",
+            query=InboundQuery,
+            answer=Page[InboundView],
+        )(self.inbound)
+
+    def _add_reading(self, api: GatewayApi) -> None:
         api.route(
             "GET",
             "/v1/messages",
@@ -78,6 +90,8 @@ class Messages:
             answer=Items[EventView],
             parameters=_BY_ID,
         )(self.trace)
+
+    def _add_changing(self, api: GatewayApi) -> None:
         api.route(
             "PATCH",
             "/v1/messages/<id>",
@@ -97,14 +111,6 @@ class Messages:
             problems=("conflict",),
             parameters=_BY_ID,
         )(self.cancel)
-        api.route(
-            "GET",
-            "/v1/inbound",
-            permission=INBOUND,
-            summary="Texts from outside for this sender, oldest first; next is where to go on",
-            query=InboundQuery,
-            answer=Page[InboundView],
-        )(self.inbound)
 
     async def find(self, call: Call[Key, None, MessagesQuery]) -> Page[MessageItem] | Reply:
         """A page as JSON, CSV or one JSON object a line; the cursor of those two is in the Link header."""

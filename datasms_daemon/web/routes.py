@@ -166,22 +166,12 @@ class Api(Generic[C]):
         """
 
         def declare(handler: Handler[C, B, Q]) -> Handler[C, B, Q]:
+            decode_query = _no_query if query is None else QueryDecoder(query).decode
             route = Route(
-                method=method,
-                path=path,
-                permission=permission,
-                body=body or NoBody(),
-                query=query,
-                decode_query=_no_query if query is None else QueryDecoder(query).decode,
-                answer=answer,
-                status=204 if answer is None and status == 200 else status,
-                summary=summary,
-                problems=problems,
-                media=media,
-                parameters=parameters or {},
-                headers=headers or {},
-                handler=cast(AnyHandler, handler),
-            )
+                method, path, permission, body or NoBody(), query, decode_query, answer,
+                204 if answer is None and status == 200 else status, summary, problems, media, parameters or {},
+                headers or {}, cast(AnyHandler, handler),
+            )  # fmt: skip
             self._add(route)
             return handler
 
