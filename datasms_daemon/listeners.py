@@ -18,6 +18,7 @@ from datasms_daemon.errors import DatasmsError
 from datasms_daemon.gateway.http_api import make_local_site, make_site
 from datasms_daemon.mxservice.site import make_site as make_client_site
 from datasms_daemon.web.listen import ServerCertificate, listen_tls, listen_unix
+from datasms_daemon.web.site import Site
 
 SOCKET = "datasms.sock"
 CERTIFICATE_DAYS = 825
@@ -34,6 +35,7 @@ class Listeners:
         self._state_dir = config.daemon.state_dir
         self._ports: list[tuple[str, IListeningPort]] = []
         self._certificates: list[ServerCertificate] = []
+        self._sites: list[Site] = []
 
     async def open(self) -> None:
         """Binds every port; the daemon may not be half deaf."""
@@ -54,6 +56,7 @@ class Listeners:
             except CannotListenError as error:
                 raise DatasmsError(f"{name} cannot listen on {options.listen}: {error.socketError}") from error
         local = make_local_site(core, self._reactor, metrics)
+        self._sites = [gateway, clients, local]
         self._ports.append(("operators", await listen_unix(self._reactor, self._state_dir / SOCKET, local)))
 
     def addresses(self) -> list[tuple[str, str]]:
@@ -74,9 +77,11 @@ class Listeners:
             certificate.reload()
 
     async def close(self) -> None:
-        """Takes no more connections."""
+        """Takes no more connections, and ends those there are: idle ones at once, others with their answer."""
         for _, port in self._ports:
             await maybeDeferred(port.stopListening)
+        for site in self._sites:
+            site.close_connections()
         self._ports = []
 
     def _certificate(self, options: Http) -> tuple[Path, Path]:

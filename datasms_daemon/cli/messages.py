@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections import Counter
 from urllib.parse import quote
@@ -103,9 +104,9 @@ def _wait_for_all(session: Session, sent: tuple[AcceptedMessage, ...], until: in
 def _final(client: Client, id_: str, until: int | None) -> MessageView:
     """The message once it is over, or as it stands when the time is."""
     while True:
-        left_s = WAIT_S if until is None else min(WAIT_S, (until - elapsed_ms()) // 1000)
-        view = _message(client, id_, max(0, left_s))
-        if view.status.is_final or (until is not None and elapsed_ms() >= until - 1000):
+        left_s = WAIT_S if until is None else math.ceil((until - elapsed_ms()) / 1000)
+        view = _message(client, id_, min(max(left_s, 0), WAIT_S))
+        if view.status.is_final or (until is not None and elapsed_ms() >= until):
             return view
 
 

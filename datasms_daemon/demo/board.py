@@ -8,7 +8,7 @@ from typing import NamedTuple, TextIO
 
 from datasms_daemon.ops.printable import printable
 
-SETTLED_MS = 400
+SETTLED_MS = 1_000
 """Away from a terminal a line is written when nothing earlier can still turn up."""
 GAP = 3
 WIDEST = 48

@@ -33,6 +33,7 @@ INBOUND = "+420603000000"
 RECEIPT_AFTER_S = 0.6
 WAIT_S = 3
 PATIENCE_S = 10.0
+START_S = 20.0
 LOOK_S = 0.05
 
 CONFIG = Template("""\
@@ -99,6 +100,7 @@ class Stage:
         )
         config_file.write_text(config, "utf-8")
         self.daemon.start(self._reactor, config_file)
+        await self.until(lambda: self.daemon.ready.called, "the daemon was not ready", START_S)
         doors = await self.daemon.ready
         await self.until(lambda: any(one.can_receive for one in self.smsc.connections), "no bind at the SMS centre")
         state_dir = self._directory / "state"

@@ -18,7 +18,7 @@ from datasms_daemon.web.client import Client
 
 TEXT = "Pump 3 stopped, the water is rising"
 REFRESH_S = 0.1
-WAKING_S = 0.3
+WAKING_S = 0.5
 OVER_S = 12.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -6,13 +6,13 @@ from random import Random
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IDelayedCall, IReactorTime, IStreamClientEndpoint
-from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFromCertificates
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from datasms_daemon.config.records import SmppLine
+from datasms_daemon.crypto.tls import VerifiedEndpoint, VerifiedPeer, authorities
 from datasms_daemon.errors import ConfigError
 from datasms_daemon.interfaces import ILine, ILineHost
 from datasms_daemon.lines.smpp_inbound import InboundTexts
@@ -70,13 +70,11 @@ def endpoint_of(options: SmppLine, reactor: IReactorTime) -> IStreamClientEndpoi
     endpoint: IStreamClientEndpoint = HostnameEndpoint(reactor, options.host, options.port, CONNECT_TIMEOUT_S)
     if not options.tls:
         return endpoint
-    if options.ca_file is None:
-        return wrapClientTLS(optionsForClientTLS(options.host), endpoint)
     try:
-        trusted = Certificate.loadPEM(options.ca_file.read_bytes())
-    except Exception as problem:  # OpenSSL has many ways to say that a file is no certificate
+        trusted = authorities(options.ca_file)
+    except ConfigError as problem:
         raise ConfigError([f"line {options.name}: ca_file cannot be read: {problem}"]) from problem
-    return wrapClientTLS(optionsForClientTLS(options.host, trustRootFromCertificates([trusted])), endpoint)
+    return VerifiedEndpoint(VerifiedPeer(options.host, trusted), endpoint, reactor, CONNECT_TIMEOUT_S)
 
 
 @implementer(ILine)
@@ -190,7 +188,8 @@ class SmppDriver:
             self._busy -= 1
             self._has_room()
             if self._idle is not None and not self._busy:
-                self._idle.callback(None)
+                idle, self._idle = self._idle, None
+                idle.callback(None)
 
     # Sending
 

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from random import Random
 
 from OpenSSL.SSL import Error as TlsError
-from service_identity import CertificateError, VerificationError
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectError, ConnectingCancelledError
+from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionClosed
 from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
@@ -16,6 +15,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from datasms_daemon.config.records import SmppLine
+from datasms_daemon.crypto.tls import PeerRefused
 from datasms_daemon.lines.smpp_pacing import Backoff
 from datasms_daemon.lines.smpp_pdu import BindResponse
 from datasms_daemon.lines.smpp_session import Deliver, SmppSession
@@ -97,7 +97,9 @@ class SmppLink:
         session = SmppSession(self._options, self._reactor, self._deliver)
         try:
             await self._endpoint.connect(Factory.forProtocol(lambda: session))
-        except (ConnectError, ConnectTimeout, OSError) as problem:
+        except PeerRefused as refused:
+            return self._refused(f"the SMSC's certificate is refused: {refused}")
+        except (ConnectError, ConnectTimeout, ConnectionClosed, TlsError, OSError) as problem:
             return self._trouble(f"cannot connect: {type(problem).__name__}")
         self._current = session
         try:
@@ -105,11 +107,11 @@ class SmppLink:
             if isinstance(answer, BindResponse) and answer.status == ROK:
                 return await self._bound(session)
             session.end()
-            reason = await session.closed
+            await session.closed
         finally:
             self._current = None
             session.end()
-        return self._not_bound(answer, reason)
+        return self._not_bound(answer)
 
     async def _bound(self, session: SmppSession) -> float:
         since = self._reactor.seconds()
@@ -120,13 +122,11 @@ class SmppLink:
             self._backoff.reset()
         return self._trouble("connection lost")
 
-    def _not_bound(self, answer: BindResponse | Unknown, reason: BaseException | None) -> float:
+    def _not_bound(self, answer: BindResponse | Unknown) -> float:
         if isinstance(answer, BindResponse):
             if answer.status in BAD_CREDENTIALS:
                 return self._refused(f"bind refused: {status_name(answer.status)}")
             return self._trouble(f"bind refused: {status_name(answer.status)}")
-        if _is_bad_certificate(reason):
-            return self._refused("the SMSC's certificate is not trusted or has another name")
         return self._trouble(f"not bound: {answer.reason}")
 
     def _trouble(self, reason: str) -> float:
@@ -145,9 +145,3 @@ class SmppLink:
         self.status = status
         self._changed()
 
-
-def _is_bad_certificate(reason: BaseException | None) -> bool:
-    """Whether TLS ended the connection because of who the peer is, not because of the network."""
-    if isinstance(reason, (VerificationError, CertificateError)):
-        return True
-    return isinstance(reason, TlsError) and "certificate verify failed" in str(reason)

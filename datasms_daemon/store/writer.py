@@ -23,6 +23,7 @@ from datasms_daemon.errors import DiskFull, StoreFailed
 T = TypeVar("T")
 Db = sqlite3.Connection
 Unit = Callable[[Db], T]
+Asked = tuple[Unit[Any], Deferred[Any]]
 MOST_UNITS = 256
 
 
@@ -103,7 +104,8 @@ class ThreadWriter:
         """``failed`` is called once, in the reactor, when the store can no longer be relied on."""
         self._reactor = reactor
         self._failed = failed
-        self._waiting: queue.SimpleQueue[tuple[Unit[Any], Deferred[Any]] | None] = queue.SimpleQueue()
+        self._turn: list[Asked] = []
+        self._waiting: queue.SimpleQueue[list[Asked] | None] = queue.SimpleQueue()
         self._broken: Failure | None = None
         self._stopped: Deferred[None] = Deferred()
         self._thread = threading.Thread(target=self._work, args=(connect,), name="datasms-writer", daemon=True)
@@ -115,13 +117,23 @@ class ThreadWriter:
         if self._broken is not None:
             answer.errback(self._broken)
         else:
-            self._waiting.put((unit, answer))
+            # What one turn of the reactor asks for goes over together: a commit for each of many requests that came at
+            # once would cost several times as much.
+            if not self._turn:
+                self._reactor.callFromThread(self._hand_over)
+            self._turn.append((unit, answer))
         return answer
 
     def stop(self) -> Deferred[None]:
         """See :class:`Writer`."""
+        self._hand_over()
         self._waiting.put(None)
         return self._stopped
+
+    def _hand_over(self) -> None:
+        turn, self._turn = self._turn, []
+        if turn:
+            self._waiting.put(turn)
 
     def _work(self, connect: Callable[[], Db]) -> None:
         db = connect()
@@ -133,18 +145,18 @@ class ThreadWriter:
         _close(db)
         self._reactor.callFromThread(self._stopped.callback, None)
 
-    def _gather(self) -> tuple[list[tuple[Unit[Any], Deferred[Any]]], bool]:
+    def _gather(self) -> tuple[list[Asked], bool]:
         """What waits now, at least one; False once the writer is asked to stop."""
-        batch: list[tuple[Unit[Any], Deferred[Any]]] = []
-        item = self._waiting.get()
-        while item is not None:
-            batch.append(item)
+        batch: list[Asked] = []
+        turn = self._waiting.get()
+        while turn is not None:
+            batch += turn
             if len(batch) >= MOST_UNITS or self._waiting.empty():
                 return batch, True
-            item = self._waiting.get()
+            turn = self._waiting.get()
         return batch, False
 
-    def _commit(self, db: Db, batch: list[tuple[Unit[Any], Deferred[Any]]]) -> None:
+    def _commit(self, db: Db, batch: list[Asked]) -> None:
         if self._broken is not None:
             self._reactor.callFromThread(_answer, batch, [self._broken] * len(batch))
             return
@@ -185,7 +197,7 @@ class InlineWriter:
         return stopped
 
 
-def _answer(batch: list[tuple[Unit[Any], Deferred[Any]]], answers: list[Any]) -> None:
+def _answer(batch: list[Asked], answers: list[Any]) -> None:
     for (_, deferred), answer in zip(batch, answers, strict=True):
         if not deferred.called:
             deferred.callback(answer)

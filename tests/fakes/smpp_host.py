@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from random import Random
 
 import msgspec
@@ -10,9 +12,10 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from datasms_daemon.config.records import SmppLine
-from datasms_daemon.demo.smsc import Smsc
+from datasms_daemon.demo.smsc import Reply, Smsc
 from datasms_daemon.interfaces import ILineHost
 from datasms_daemon.lines.smpp import SmppDriver
+from datasms_daemon.lines.smpp_pdu import ShortMessage
 from datasms_daemon.model import (
     Handover,
     HandoverResult,
@@ -136,6 +139,29 @@ class Bench:
         self.net.settle()
         assert done == [None]
         assert self.clock.getDelayedCalls() == []
+
+
+BenchMaker = Callable[..., Bench]
+
+
+@contextmanager
+def benches() -> Iterator[BenchMaker]:
+    """A maker of started benches that stops them all; a timer left behind is an error."""
+    made: list[Bench] = []
+
+    def make(
+        on_submit: Callable[[ShortMessage], Reply] | None = None,
+        receipt_id: Callable[[str], str] = str,
+        **changed: object,
+    ) -> Bench:
+        clock = virtual_clock()
+        smsc = Smsc(clock, "secret", on_submit=on_submit, receipt_id=receipt_id)
+        made.append(Bench(smpp_options(**changed), smsc, clock).start())
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.stop()
 
 
 def virtual_clock() -> Clock:

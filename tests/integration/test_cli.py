@@ -368,7 +368,7 @@ def test_a_daemon_elsewhere_is_asked_with_a_key_over_verified_tls(stage: Stage) 
     }
     assert NUMBER in remote("send", NUMBER, "from elsewhere")
     remote("key", "list", code=4)
-    assert "A right is missing" in remote.errors
+    assert "needs the right admin" in remote.errors
     remote.env["DATASMS_KEY"] = "dsk_wrong"
     remote("status", "some-id", code=4)
     assert "Valid credentials are needed" in remote.errors

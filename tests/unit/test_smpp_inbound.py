@@ -129,6 +129,17 @@ def test_parts_by_sar_tlvs_and_by_16_bit_references_are_joined(bench: Bench) -> 
     assert texts(bench) == ["s1s2", "u1u2"]
 
 
+def test_other_elements_of_a_header_are_passed_over(bench: Bench) -> None:
+    ports = bytes((5, 4, 0x0B, 0x84, 0, 0))
+    for n in (1, 2):
+        udh = bytes((11,)) + ports + bytes((0, 3, 9, 2, n))
+        bench.smsc.deliver(ShortMessage(DELIVER_SM, 0, source="1", esm_class=0x40, short_message=udh + b"p%d" % n))
+    alone = bytes((6,)) + ports
+    bench.smsc.deliver(ShortMessage(DELIVER_SM, 0, source="2", esm_class=0x40, short_message=alone + b"alone"))
+    bench.net.settle()
+    assert texts(bench) == ["p1p2", "alone"]
+
+
 def test_a_pair_cut_in_two_by_the_sender_is_whole_again(bench: Bench) -> None:
     octets = "😀".encode("utf-16-be")
     bench.smsc.deliver(part(1, 2, octets[:2], data_coding=8))
