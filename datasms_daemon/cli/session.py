@@ -91,6 +91,11 @@ class Root(click.Group):
             raise Failed(FAILED, "the configuration cannot be used:", *error.problems) from error
         except DatasmsError as error:
             raise Failed(FAILED, str(error)) from error
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            code = NOT_ALLOWED if isinstance(error, PermissionError) else FAILED
+            raise Failed(code, f"{error.filename}: {error.strerror}") from error
 
     def _where_else(self, ctx: click.Context) -> tuple[str, ...]:
         session = ctx.find_object(Session)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TypeVar
 
 from twisted.internet.defer import Deferred
@@ -15,6 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
+from datasms_daemon.config.records import DAY
 from datasms_daemon.delivery import handover as units
 from datasms_daemon.delivery.changes import Changes
 from datasms_daemon.delivery.handover import LineFacts, Settled
@@ -46,7 +48,8 @@ FULL_DISK_PAUSE_S = 1.0
 class Way:
     """One line as dispatch keeps it: its driver, an operator's pause, the day's count, and room given away.
 
-    ``rate`` is messages a second, None when the driver needs no pacing.
+    ``rate`` is messages a second, None when the driver needs no pacing. ``has_work`` is False only when a claim has
+    found less than there was room for and nothing became ready since: then room alone is no reason to look.
     """
 
     def __init__(self, line: ILine, facts: LineFacts, day_limit: int | None, rate: float | None, kept: LineRow) -> None:
@@ -62,6 +65,7 @@ class Way:
         self.pulling = False
         self.woken = False
         self.resting = False
+        self.has_work = True
 
     def room(self, today: str, now: int) -> int:
         """How many messages may be claimed now."""
@@ -151,7 +155,7 @@ class Dispatch:
 
     def today(self) -> str:
         """The day that limits count by, in UTC."""
-        return datetime.fromtimestamp(self._now_ms() / 1000, UTC).date().isoformat()
+        return _date(self._now_ms() // DAY)
 
     def reserve(self, wanted: int) -> dict[LineName, int]:
         """Room put aside on lines to devices, for messages that are about to be accepted; give it back."""
@@ -172,13 +176,19 @@ class Dispatch:
                 way.reserved -= room
 
     def wake(self, name: LineName) -> None:
-        """The line has room, or a message is ready for it."""
-        if self._stopping:
-            return
-        way = self._ways.get(name)
-        if way is None:
+        """A message is ready for the line."""
+        if (way := self._ways.get(name)) is not None:
+            way.has_work = True
+            self.made_room(name)
+        elif not self._stopping:
             self._track(self._skip(name))
-        elif way.pulling:
+
+    def made_room(self, name: LineName) -> None:
+        """The line has room; it is used when a message may be ready."""
+        way = self._ways.get(name)
+        if self._stopping or way is None or not way.has_work:
+            return
+        if way.pulling:
             way.woken = True
         elif way.room(self.today(), self._now_ms()) > 0:
             way.pulling = True
@@ -195,7 +205,7 @@ class Dispatch:
 
     def _rested(self, way: Way) -> None:
         way.resting = False
-        self.wake(way.facts.name)
+        self.made_room(way.facts.name)
 
     def begin(self, name: LineName, handovers: tuple[Handover, ...]) -> None:
         """Runs hand-overs whose claim is committed and counted."""
@@ -240,20 +250,24 @@ class Dispatch:
                 today = self.today()
                 room = min(way.room(today, self._now_ms()), BATCH)
                 claimed = 0 if room == 0 else await self._claim(way, room, today)
+                way.has_work |= claimed == room
                 going_on = room > 0 and (claimed == room or way.woken)
         except DiskFull:
+            way.has_work = True
             await deferLater(self._reactor, FULL_DISK_PAUSE_S, lambda: None)
             way.woken = True
         finally:
             way.pulling = False
         if way.woken:
-            self.wake(way.facts.name)
+            self.made_room(way.facts.name)
         else:
             self._rest(way)
 
     async def _claim(self, way: Way, room: int, today: str) -> int:
         now = self._now_ms()
         way.reserved += room
+        # What becomes ready from here on says so itself.
+        way.has_work = False
         try:
             claimed = await self._store.write(
                 lambda db: units.claim(db, way.facts, room, now, today, self._mac_key, self._is_urgent)
@@ -278,7 +292,7 @@ class Dispatch:
             for device in settled.retired:
                 self._retired(device)
             self._changes.applied(settled.changed)
-        self.wake(way.facts.name)
+        self.made_room(way.facts.name)
 
     async def _settle(self, facts: LineFacts, handover: Handover, result: HandoverResult) -> Settled | None:
         self._metrics.outcomes.labels(facts.name, OUTCOME_NAMES[type(result.outcome)]).inc()
@@ -322,3 +336,9 @@ class Dispatch:
         self._running.discard(running)
         if not self._running and self._idle is not None and not self._idle.called:
             self._idle.callback(None)
+
+
+@lru_cache(maxsize=2)
+def _date(day: int) -> str:
+    """Of the day that begins so many days after 1970."""
+    return datetime.fromtimestamp(day * DAY / 1000, UTC).date().isoformat()

@@ -31,7 +31,7 @@ class LineHost:
         way = self._dispatch.ways.get(line)
         if way is not None:
             self._note(line, way.line.status())
-        self._dispatch.wake(line)
+        self._dispatch.made_room(line)
 
     async def receipt(self, receipt: LineReceipt) -> None:
         """See ILineHost."""

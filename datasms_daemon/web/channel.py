@@ -68,6 +68,11 @@ class Request(server.Request):
         return self.uri.partition(b"?")[2]
 
     @property
+    def is_abandoned(self) -> bool:
+        """Whether the client has hung up."""
+        return self.channel is None
+
+    @property
     def wants_plain(self) -> bool:
         """Whether the client sent or asks for text/plain, so that it is told a fault in one line."""
         for name in (b"content-type", b"accept"):
@@ -141,6 +146,24 @@ class Request(server.Request):
         if result is not server.NOT_DONE_YET:
             self.write(result)
             self.finish()
+
+    def answer(self, result: bytes | IResource) -> None:
+        """Writes a body whose head ``send`` has set, or lets a resource take over; nothing when the client is gone."""
+        if self.is_abandoned:
+            return
+        if isinstance(result, bytes):
+            self.write(result)
+            self.finish()
+        else:
+            self.postpath = []
+            self.render(result)
+
+    def answer_failed(self, reason: Failure) -> None:
+        """What came in place of an answer is logged; the client, if it is still there, is told of a fault."""
+        if self.is_abandoned:
+            self.site.internal(reason)
+        else:
+            self.processingFailed(reason)
 
     def processingFailed(self, reason: Failure) -> Failure:
         self._finish_with(self.site.internal(reason))

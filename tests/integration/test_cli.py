@@ -7,21 +7,18 @@ import os
 import signal
 import socket
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from datasms_daemon import __version__
-from datasms_daemon.cli import cli
 from datasms_daemon.config.load import load
 from datasms_daemon.store import opening
-from tests.fakes.live import Daemon, environment, eventually
+from tests.fakes.cli import Cli
+from tests.fakes.live import Daemon, eventually
 from tests.fakes.stage import Stage
 
 NUMBER = "+420603123456"
@@ -30,35 +27,6 @@ store.min_free = "1M"
 gateway.http.listen = "127.0.0.1:0"
 mxservice.listen = "127.0.0.1:0"
 """
-
-
-class Cli:
-    """``datasms`` with a configuration file; each call gives its standard output."""
-
-    def __init__(self, config_file: Path) -> None:
-        self.env: dict[str, str | None] = {"DATASMS_CONFIG": str(config_file)}
-        self.errors = ""
-
-    def __call__(self, *arguments: str, code: int = 0, stdin: str = "") -> str:
-        result = CliRunner().invoke(cli, arguments, input=stdin, env=self.env, prog_name="datasms")
-        self.errors = result.stderr
-        assert result.exit_code == code, (result.exit_code, result.stdout, result.stderr, result.exception)
-        return result.stdout
-
-    def json(self, *arguments: str, code: int = 0) -> Any:
-        """The result as a program reads it."""
-        return json.loads(self(*arguments, "--json", code=code))
-
-    @contextmanager
-    def start(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-        """A command as a process of its own; killed at the end if it still runs."""
-        env = environment() | {name: value for name, value in self.env.items() if value is not None}
-        command = [sys.executable, "-m", "datasms_daemon", *arguments]
-        with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            try:
-                yield process
-            finally:
-                process.kill()
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +122,7 @@ def test_what_is_cancelled_once_cannot_be_cancelled_again(datasms: Cli) -> None:
     queued = {(one["line"], one["status"]): one["messages"] for one in datasms.json("queue")["queue"]}
     assert queued[None, "scheduled"] == 1
     assert "scheduled" in datasms("queue")
+    assert {status for _, status in queued} <= {"scheduled", "queued", "sending", "waiting"}
     assert "cancelled" in datasms("cancel", id_)
     datasms("cancel", id_, code=1)
     assert "it is final already" in datasms.errors
@@ -163,6 +132,7 @@ def test_what_is_cancelled_once_cannot_be_cancelled_again(datasms: Cli) -> None:
 
 def test_the_dead_are_listed_and_resent(datasms: Cli) -> None:
     datasms("send", NUMBER, "dead end", "--line", "datasms", code=1)
+    assert "failed" not in {one["status"] for one in datasms.json("queue")["queue"]}
     dead = datasms.json("dead", "list", "--limit", "1")["items"]
     assert [one["code"] for one in dead] == ["no_route"]
     assert "no_route" in datasms("dead", "list")
@@ -281,6 +251,12 @@ def test_without_a_daemon_a_key_of_unknown_words_is_refused_too(alone: Cli) -> N
     assert "there is no line smss" in alone.errors
     assert "unknown priority; there are high, low, normal" in alone.errors
     assert alone("key", "list") == "(none)\n"
+
+
+def test_a_state_directory_that_cannot_be_made_is_named(alone: Cli, tmp_path: Path) -> None:
+    (tmp_path / "state").touch()
+    alone("key", "add", "crm", "--rights", "send", code=1)
+    assert alone.errors == f"datasms: {tmp_path / 'state'}: File exists\n"
 
 
 def test_a_store_that_another_process_holds_is_left_alone(alone: Cli, tmp_path: Path) -> None:

@@ -120,6 +120,7 @@ def test_on_a_terminal_the_timelines_grow_side_by_side(monkeypatch: pytest.Monke
         "  0.25 s  a text that is mu…",
     ]
     right.add(Entry(1_400, "over", is_end=True))
+    right.add(Entry(1_400, "over", is_end=True))
     board.refresh()
     assert screen(terminal.getvalue())[-2:] == [
         "  0.00 s  accepted               0.40 s  over",
