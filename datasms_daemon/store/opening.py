@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from sqlite_utils import Database
@@ -79,14 +80,12 @@ def prepare(path: Path) -> None:
     is_new = not path.exists()
     if is_new:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    connection = sqlite3.connect(path, isolation_level=None)
     try:
-        _check(connection, path)
-        _upgrade(Database(connection), path, is_new=is_new)
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            _check(connection, path)
+            _upgrade(Database(connection), path, is_new=is_new)
     except sqlite3.DatabaseError as error:
         raise StoreError(f"{path} is no usable database: {error}") from error
-    finally:
-        connection.close()
 
 
 def old_sqlite() -> str | None:

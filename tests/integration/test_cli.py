@@ -259,6 +259,12 @@ def test_a_state_directory_that_cannot_be_made_is_named(alone: Cli, tmp_path: Pa
     assert alone.errors == f"datasms: {tmp_path / 'state'}: File exists\n"
 
 
+def test_a_database_that_cannot_be_opened_is_named(alone: Cli, tmp_path: Path) -> None:
+    (tmp_path / "state" / "datasms.sqlite3").mkdir(parents=True)
+    alone("key", "list", code=1)
+    assert "datasms.sqlite3 is no usable database: unable to open database file" in alone.errors
+
+
 def test_a_store_that_another_process_holds_is_left_alone(alone: Cli, tmp_path: Path) -> None:
     """I30: one process a file."""
     alone("key", "list")

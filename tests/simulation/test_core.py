@@ -167,6 +167,9 @@ class Simulation:
         if self.random.random() < 0.15:
             more["ttl_ms"] = self.random.randrange(1_000, 60_000)
         text = "poison" if self.random.random() < 0.04 else "text"
+        if text == "poison":
+            # The longest waits: long enough for five crashes with their back-off.
+            more["class_"] = "g"
         priority = self.random.choice(("high", "normal", "low"))
         (id_,) = self.daemon.submit(draft(text, number=number, priority=priority, **more))
         self.accepted.add(MessageId(id_))
