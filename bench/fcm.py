@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import cast
 
 from twisted.internet import reactor as global_reactor
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorCore, IReactorTCP, IReactorTime
+from twisted.internet.interfaces import IReactorTCP, IReactorTime
 
+from bench.serve import serve
 from datasms_daemon.demo.fcm import DemoFcm, Pushed
 from datasms_daemon.ops.clock import wall_ms
 
@@ -33,5 +33,4 @@ async def start(directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    Deferred.fromCoroutine(start(Path(sys.argv[1])))
-    cast(IReactorCore, global_reactor).run()
+    serve(start(Path(sys.argv[1])))

@@ -7,10 +7,12 @@ import select
 import socket
 import ssl
 import time
+from collections import deque
 from collections.abc import Callable
 
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 MOST_READ = 1 << 16
+LONGEST_POLL_S = 0.001
 
 Answered = Callable[["Connection", int, bytes], None]
 
@@ -36,7 +38,7 @@ class Loop:
         """For so long, or until it holds; whether it did."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
-            for fd, _ in self._epoll.poll(min(left, 0.1)):
+            for fd, _ in self._epoll.poll(min(left, LONGEST_POLL_S)):
                 self._readers[fd]()
             if until():
                 return True
@@ -90,12 +92,22 @@ def connect(loop: Loop, port: int, count: int, context: ssl.SSLContext, answered
 
 
 class Repeated:
-    """A closed loop: each of ``clients`` connections sends the next request as soon as it has its answer."""
+    """A closed loop: each of ``clients`` connections sends the next request as soon as it has its answer, or, with
+    ``rate``, when its turn has come in so many requests a second of all together."""
 
     def __init__(
-        self, port: int, context: ssl.SSLContext, clients: int, following: Callable[[], bytes], expected: int
+        self,
+        port: int,
+        context: ssl.SSLContext,
+        clients: int,
+        following: Callable[[], bytes],
+        expected: int,
+        rate: float | None = None,
     ) -> None:
         self.answers = 0
+        self._interval = 0.0 if rate is None else 1 / rate
+        self._next_at = time.monotonic()
+        self._resting: deque[Connection] = deque()
         self._following = following
         self._expected = expected
         self._stopping = False
@@ -103,11 +115,16 @@ class Repeated:
         self.loop = Loop()
         self._connections = connect(self.loop, port, clients, context, self._answered)
         for connection in self._connections:
-            connection.ask(following())
+            self._go_on(connection)
+
+    def run(self, seconds: float) -> None:
+        """For so long."""
+        self.loop.run(seconds, self._wake)
 
     def close(self) -> None:
         """Waits for the last answers and hangs up."""
         self._stopping = True
+        self._busy -= len(self._resting)
         self.loop.run(30, lambda: self._busy == 0)
         for connection in self._connections:
             connection.close()
@@ -119,7 +136,19 @@ class Repeated:
         if self._stopping:
             self._busy -= 1
         else:
+            self._go_on(connection)
+
+    def _go_on(self, connection: Connection) -> None:
+        if self._interval:
+            self._resting.append(connection)
+        else:
             connection.ask(self._following())
+
+    def _wake(self) -> bool:
+        while self._resting and time.monotonic() >= self._next_at:
+            self._next_at += self._interval
+            self._resting.popleft().ask(self._following())
+        return False
 
 
 def client_context(ca_file: str) -> ssl.SSLContext:

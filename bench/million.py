@@ -8,7 +8,7 @@ import socket
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -85,9 +85,7 @@ class Filler:
         queued = lifecycle.begin(id_, plan, now, None, valid_until)
         claimed = lifecycle.claim(queued, now, 60_000)
         assert claimed is not None
-        message = Message(
-            id_, id_, "bench", to, None, "normal", None, None, text, None, now, None, valid_until
-        )
+        message = Message(id_, id_, "bench", to, None, "normal", None, None, text, None, now, None, valid_until)
         mac = binding.bind(self._mac_key, id_, to, None, text, None, {})
         event = Event(now, "accepted", {"rules": "push, then SMS", "lines": "datasms, sms"})
         new = NewMessage(Sealed(message, mac), 10, claimed.progress, (event,), claimed.attempt)
@@ -131,17 +129,14 @@ class Watcher:
                 self.oldest.append(max(0.0, wall_ms() - due))
 
 
-def run(settings: Settings) -> list[Figure]:
-    """Fills the store once; each round adds the deadlines that come due, starts the daemon and watches them."""
-    write_certificate(settings.directory)
-    starts, sizes, most, turns, worst, lateness, oldest, shares = [], [], [], [], [], [], [], []
-    daemon = Daemon(settings.directory, LINES, settings.profile)
-    prepare(daemon, settings.messages - DUE)
-    for _ in range(settings.rounds):
+class Round:
+    """One life of the daemon on the filled store, and what was seen of its deadlines."""
+
+    def __init__(self, daemon: Daemon) -> None:
         first = add_due(daemon)
         with daemon:
-            starts.append(daemon.start())
-            sizes.append(memory_mib(daemon.pid))
+            self.start_s = daemon.start()
+            self.ready_mib = memory_mib(daemon.pid)
             if wall_ms() > first:
                 raise RuntimeError("LEAD_MS is too short for this machine")
             before = buckets(daemon.metrics(), LATENESS)
@@ -149,26 +144,49 @@ def run(settings: Settings) -> list[Figure]:
             watcher = Watcher(daemon)
             time.sleep(1 + DUE_MS / 1000 + SETTLE_S)
             watcher.stop()
-            after = buckets(daemon.metrics(), LATENESS)
-            most.append(memory_mib(daemon.pid, "VmHWM"))
-        found = lateness_of(daemon.database, first)
-        if len(found) != DUE:
-            raise RuntimeError(f"{len(found)} of {DUE} deadlines were kept")
-        lateness.append(percentile(found, 0.99))
-        oldest.append(percentile(watcher.oldest, 0.99))
-        turns.append(percentile(watcher.turns, 0.99))
-        worst.append(max(watcher.turns))
-        shares.append(1000 * quantile(before, after, 0.99))
+            self.told_ms = 1000 * quantile(before, buckets(daemon.metrics(), LATENESS), 0.99)
+            self.most_mib = memory_mib(daemon.pid, "VmHWM")
+        lateness = lateness_of(daemon.database, first)
+        if len(lateness) != DUE:
+            raise RuntimeError(f"{len(lateness)} of {DUE} deadlines were kept")
+        self.late_ms = percentile(lateness, 0.99)
+        self.oldest_ms = percentile(watcher.oldest, 0.99)
+        self.turn_ms = percentile(watcher.turns, 0.99)
+        self.longest_ms = max(watcher.turns)
+
+
+def run(settings: Settings) -> list[Figure]:
+    """Fills the store once; each round adds the deadlines that come due, starts the daemon and watches them."""
+    write_certificate(settings.directory)
+    daemon = Daemon(settings.directory, LINES, settings.profile)
+    prepare(daemon, settings.messages - DUE)
+    rounds = [Round(daemon) for _ in range(settings.rounds)]
+    with daemon:
+        forget(daemon.database)
+        cold = daemon.start()
+
+    def figure(name: str, target: str, unit: str, value: Callable[[Round], float]) -> Figure:
+        return Figure(f"million: {name}", target, unit, [value(one) for one in rounds])
+
     return [
-        Figure("million: from start to ready", "< 5", "s", starts),
-        Figure("million: resident memory when ready", "< 250", "MiB", sizes),
-        Figure("million: most resident memory, deadlines included", "< 250", "MiB", most),
-        Figure("million: lateness p99, of 50,000 in 5 s, decided", "< 250", "ms", lateness),
-        Figure("million: lateness p99, by the daemon's own histogram", "", "ms", shares),
-        Figure("million: oldest deadline not yet committed, p99 of looks", "< 250", "ms", oldest),
-        Figure("million: reactor turn, longest seen by a poll each 20 ms", "< 100", "ms", worst),
-        Figure("million: reactor turn, p99 of polls", "", "ms", turns),
+        figure("from start to ready", "< 5", "s", lambda one: one.start_s),
+        Figure("million: from start to ready, nothing of the file in memory", "", "s", [cold]),
+        figure("resident memory when ready", "< 250", "MiB", lambda one: one.ready_mib),
+        figure("most resident memory, deadlines included", "< 250", "MiB", lambda one: one.most_mib),
+        figure("lateness p99 of 50,000 in 5 s, as decided", "< 250", "ms", lambda one: one.late_ms),
+        figure("lateness p99, the daemon's own histogram", "", "ms", lambda one: one.told_ms),
+        figure("oldest deadline not committed, p99 of looks", "< 250", "ms", lambda one: one.oldest_ms),
+        figure("longest reactor turn, by a poll each 20 ms", "< 100", "ms", lambda one: one.longest_ms),
+        figure("reactor turn, p99 of polls", "", "ms", lambda one: one.turn_ms),
     ]
+
+
+def forget(database: Path) -> None:
+    """The system lets go of what it holds of the file in memory."""
+    fd = os.open(database, os.O_RDONLY)
+    os.fsync(fd)
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(fd)
 
 
 def prepare(daemon: Daemon, count: int) -> None:

@@ -21,6 +21,7 @@ from bench.processes import SERVER_CORE, Daemon, Spent, StandIn, write_certifica
 
 PHONES = 2_000
 INBOX = 20
+INBOXES = 5
 CLIENT_CONNECTIONS = 32
 DRAIN_S = 20.0
 SETTLE_S = 0.2
@@ -157,7 +158,7 @@ class Way:
         self._output = fcm.output.fileno()
         self._devices = Devices(phones, size)
         requests = (_request(phone, key) for phone in itertools.cycle(phones) for _ in range(size))
-        self._senders = Senders(requests, CLIENTS * size)
+        self._senders = Senders(requests, CLIENTS if size == 1 else INBOXES * size)
 
     def cost(self, context: ssl.SSLContext, seconds: float) -> float:
         """µs of CPU a finished message."""
@@ -194,27 +195,9 @@ class Way:
 
 def run(settings: Settings) -> list[Figure]:
     """Rounds of: Klein and Agent, a receipt a request, an inbox at a time."""
-    directory = settings.directory
-    certificate, key = write_certificate(directory)
-    context = client_context(str(certificate))
-    rivals, ones, inboxes = [], [], []
-    fcm = StandIn("fcm", directory)
-    endpoint = fcm.ready["endpoint"]
-    requests = singles("/relay", None)
-    daemon = Daemon(directory, LINES.format(endpoint=endpoint), settings.profile)
-    phones = add_people(daemon.database, 2 * PHONES)
-    with daemon:
-        daemon.start()
-        secret = daemon.new_key()
-        rival = StandIn("rival", certificate, key, directory, endpoint, core=SERVER_CORE)
-        one = Way(daemon, fcm, phones[:PHONES], 1, secret)
-        inbox = Way(daemon, fcm, phones[PHONES:], INBOX, secret)
-        for _ in range(settings.rounds):
-            rivals.append(relay_cost(rival, fcm, context, requests, settings.seconds))
-            ones.append(one.cost(context, settings.seconds))
-            inboxes.append(inbox.cost(context, settings.seconds))
-    rival.close()
-    fcm.close()
+    with StandIn("fcm", settings.directory) as fcm:
+        daemon = Daemon(settings.directory, LINES.format(endpoint=fcm.ready["endpoint"]), settings.profile)
+        rivals, ones, inboxes = measure(settings, daemon, fcm)
     assert count_messages(daemon.database, "state <> 'delivered'") == 0, "every message was delivered"
     return [
         Figure("path: empty Klein JSON POST with one Agent POST", "", "µs CPU", rivals),
@@ -225,6 +208,26 @@ def run(settings: Settings) -> list[Figure]:
     ]
 
 
+def measure(settings: Settings, daemon: Daemon, fcm: StandIn) -> tuple[list[float], list[float], list[float]]:
+    """µs of CPU in each round: the rival's, with a receipt a request, with an inbox at a time."""
+    directory, seconds = settings.directory, settings.seconds
+    certificate, key = write_certificate(directory)
+    context = client_context(str(certificate))
+    phones = add_people(daemon.database, 2 * PHONES)
+    requests = singles("/relay", None)
+    rivals, ones, inboxes = [], [], []
+    with daemon, StandIn("rival", certificate, key, directory, fcm.ready["endpoint"], core=SERVER_CORE) as rival:
+        daemon.start()
+        secret = daemon.new_key()
+        one = Way(daemon, fcm, phones[:PHONES], 1, secret)
+        inbox = Way(daemon, fcm, phones[PHONES:], INBOX, secret)
+        for _ in range(settings.rounds):
+            rivals.append(relay_cost(rival, fcm, context, requests, seconds))
+            ones.append(one.cost(context, seconds))
+            inboxes.append(inbox.cost(context, seconds))
+    return rivals, ones, inboxes
+
+
 def relay_cost(
     rival: StandIn, fcm: StandIn, context: ssl.SSLContext, requests: Iterator[bytes], seconds: float
 ) -> float:
@@ -233,9 +236,9 @@ def relay_cost(
     output = fcm.output.fileno()
     # Pushes of the rival are nobody's.
     load.loop.add(output, lambda: _ignore(os.read(output, MOST_READ)))
-    load.loop.run(WARM_UP_S)
+    load.run(WARM_UP_S)
     spent, before = Spent(rival.pid), load.answers
-    load.loop.run(seconds)
+    load.run(seconds)
     cost = spent.cpu_s() * MICRO / (load.answers - before)
     load.close()
     load.loop.run(SETTLE_S)

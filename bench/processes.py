@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
@@ -50,7 +51,9 @@ class StandIn:
     """``python -m bench.NAME`` in a process of its own; ``ready`` is the JSON object it wrote first."""
 
     def __init__(self, module: str, *arguments: object, core: int | None = None) -> None:
-        command = [sys.executable, "-m", f"bench.{module}", *map(str, arguments)]
+        # readBody warns of transports that Twisted's own pool makes.
+        quiet = ["-W", "ignore::DeprecationWarning"]
+        command = [sys.executable, *quiet, "-m", f"bench.{module}", *map(str, arguments)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, preexec_fn=_pinned(core))
         assert self._process.stdout is not None
         self.output = self._process.stdout
@@ -61,8 +64,10 @@ class StandIn:
         """Its process."""
         return self._process.pid
 
-    def close(self) -> None:
-        """Ends it."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._process.kill()
         self._process.wait()
         self.output.close()
@@ -163,5 +168,5 @@ class _NewKey(msgspec.Struct):
     secret: str
 
 
-def _pinned(core: int | None) -> object:
+def _pinned(core: int | None) -> Callable[[], None] | None:
     return None if core is None else lambda: pin(core)

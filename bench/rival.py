@@ -20,18 +20,19 @@ from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.interfaces import (
     IConsumer,
     IOpenSSLClientConnectionCreator,
-    IReactorCore,
     IReactorTCP,
     IReactorTime,
 )
 from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFromCertificates
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.web.client import Agent, HTTPConnectionPool, readBody
+from twisted.web.http import Request as BaseRequest
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer, IPolicyForHTTPS
 from twisted.web.server import Request, Site
 from zope.interface import implementer
 
+from bench.serve import serve
 from datasms_daemon.channels._google import read_service_account
 from datasms_daemon.channels.fcm import to_request
 from datasms_daemon.model import Device, DeviceId, MessageId, PersonId, PushOrder
@@ -46,7 +47,7 @@ ANSWER = {"id": ID, "messages": [{"id": ID, "to": "+420603123456", "status": "qu
 class QuietSite(Site):
     """Without an access log."""
 
-    def log(self, request: Request) -> None:
+    def log(self, request: BaseRequest) -> None:
         """Nothing."""
 
 
@@ -156,16 +157,11 @@ async def start(certificate: Path, key: Path, *stand_in: str) -> None:
     if stand_in:
         pusher = Pusher(Path(stand_in[0]), stand_in[1])
         await pusher.start()
-    site = QuietSite(application(pusher).resource())
-    factory = TLSMemoryBIOFactory(
-        ServerCertificate(certificate, key), False, site, cast(IReactorTime, global_reactor)
-    )
+    site = QuietSite(application(pusher).resource())  # type: ignore[no-untyped-call]
+    factory = TLSMemoryBIOFactory(ServerCertificate(certificate, key), False, site, cast(IReactorTime, global_reactor))
     port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(factory)
     print(json.dumps({"port": port.getHost().port}), flush=True)
 
 
 if __name__ == "__main__":
-    Deferred.fromCoroutine(start(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])).addErrback(
-        lambda failure: (failure.printTraceback(), cast(IReactorCore, global_reactor).stop())
-    )
-    cast(IReactorCore, global_reactor).run()
+    serve(start(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:]))

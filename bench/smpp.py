@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import ssl
 import time
+from collections.abc import Iterator
 from contextlib import closing
 
 from bench.accept import BATCH, CLIENTS, batches
@@ -36,30 +38,35 @@ def run(settings: Settings) -> list[Figure]:
     """Each round queues MESSAGES on the paused line and resumes it."""
     certificate, _ = write_certificate(settings.directory)
     context = client_context(str(certificate))
-    smsc = StandIn("smsc")
     costs, busy = [], []
-    lines = LINES.format(port=smsc.ready["port"], password=PASSWORD, window=WINDOW)
-    with Daemon(settings.directory, lines, settings.profile) as daemon:
-        daemon.start()
-        requests = batches(daemon.new_key())
-        for _ in range(settings.rounds):
-            daemon.hold("sms", "pause")
-            load = Repeated(daemon.ports["gateway"], context, CLIENTS, lambda: next(requests), 202)
-            load.loop.run(LIMIT_S, lambda: load.answers * BATCH >= MESSAGES)
-            load.close()
-            queued = load.answers * BATCH
-            spent = Spent(daemon.pid)
-            daemon.hold("sms", "resume")
-            wait_delivered(daemon)
-            costs.append(spent.cpu_s() * MICRO / queued)
-            busy.append(100 * spent.cpu_s() / spent.wall_s())
-    smsc.close()
+    with StandIn("smsc") as smsc:
+        lines = LINES.format(port=smsc.ready["port"], password=PASSWORD, window=WINDOW)
+        daemon = Daemon(settings.directory, lines, settings.profile)
+        with daemon:
+            daemon.start()
+            requests = batches(daemon.new_key())
+            for _ in range(settings.rounds):
+                queued = queue(daemon, context, requests)
+                spent = Spent(daemon.pid)
+                daemon.hold("sms", "resume")
+                wait_delivered(daemon)
+                costs.append(spent.cpu_s() * MICRO / queued)
+                busy.append(100 * spent.cpu_s() / spent.wall_s())
     assert count_messages(daemon.database, "state <> 'delivered'") == 0, "every message was delivered"
     return [
         Figure("smpp: from claim to stored receipt, a message", "", "µs CPU", costs),
         Figure("smpp: window 50", "≥ 1,500", "messages/s a core", [MICRO / cost for cost in costs]),
         Figure("smpp: core 0 busy while measured", "", "%", busy),
     ]
+
+
+def queue(daemon: Daemon, context: ssl.SSLContext, requests: Iterator[bytes]) -> int:
+    """Fills the paused line; with how many."""
+    daemon.hold("sms", "pause")
+    load = Repeated(daemon.ports["gateway"], context, CLIENTS, lambda: next(requests), 202)
+    load.loop.run(LIMIT_S, lambda: load.answers * BATCH >= MESSAGES)
+    load.close()
+    return load.answers * BATCH
 
 
 def wait_delivered(daemon: Daemon) -> None:

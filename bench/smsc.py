@@ -6,10 +6,10 @@ import json
 from typing import cast
 
 from twisted.internet import reactor as global_reactor
-from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint
-from twisted.internet.interfaces import IReactorCore, IReactorTCP, IReactorTime
+from twisted.internet.interfaces import IReactorTCP, IReactorTime
 
+from bench.serve import serve
 from datasms_daemon.demo.smsc import Smsc
 
 PASSWORD = "secret"
@@ -23,5 +23,4 @@ async def start() -> None:
 
 
 if __name__ == "__main__":
-    Deferred.fromCoroutine(start())
-    cast(IReactorCore, global_reactor).run()
+    serve(start())

@@ -57,7 +57,7 @@ class Listeners:
                 raise DatasmsError(f"{name} cannot listen on {options.listen}: {error.socketError}") from error
         local = make_local_site(core, self._reactor, metrics)
         self._sites = [gateway, clients, local]
-        self._ports.append(("operators", await listen_unix(self._reactor, self._state_dir / SOCKET, local)))
+        self._ports.append(("operators", await listen_unix(self._reactor, self._free_socket(), local)))
 
     def addresses(self) -> list[tuple[str, str]]:
         """Where each door is, as people write it."""
@@ -83,6 +83,17 @@ class Listeners:
         for site in self._sites:
             site.close_connections()
         self._ports = []
+
+    def _free_socket(self) -> Path:
+        """The operators' socket, without what a killed daemon left of it.
+
+        Twisted's lock beside it holds a process id, which after a power cut may be anybody's; that no other daemon is
+        here is known already, by the kernel's lock on the database.
+        """
+        socket = self._state_dir / SOCKET
+        for left in (socket, socket.with_name(f"{SOCKET}.lock")):
+            left.unlink(missing_ok=True)
+        return socket
 
     def _certificate(self, options: Http) -> tuple[Path, Path]:
         if options.certificate_file is not None and options.key_file is not None:

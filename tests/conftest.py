@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from twisted.internet import reactor as _reactor
-from twisted.internet.interfaces import IReactorCore, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorCore, IReactorTime
 from twisted.logger import ILogObserver, LogLevel, globalLogPublisher
 from zope.interface import implementer
 
@@ -42,7 +42,8 @@ def hygiene(request: pytest.FixtureRequest) -> Iterator[None]:
     A test that provokes a logged failure takes the fixture ``logged_failures`` and empties it.
     """
     timers: IReactorTime = _reactor
-    before = {id(call) for call in timers.getDelayedCalls()}
+    # A clock that ticks for a fixture of longer life is a new call each time, of the same function.
+    before = [_what(call) for call in timers.getDelayedCalls()]
     failures: list[dict[str, Any]] = []
 
     @implementer(ILogObserver)
@@ -57,9 +58,10 @@ def hygiene(request: pytest.FixtureRequest) -> Iterator[None]:
         gc.collect()
     finally:
         globalLogPublisher.removeObserver(observe)
-    leaked = [call for call in timers.getDelayedCalls() if id(call) not in before]
+    leaked = [call for call in timers.getDelayedCalls() if _what(call) not in before]
     for call in leaked:
-        call.cancel()
+        if call.active():
+            call.cancel()
     assert not leaked, f"timers left behind: {leaked}"
     assert not failures, "failures logged: " + "; ".join(_told(event) for event in failures)
 
@@ -69,6 +71,10 @@ def logged_failures(request: pytest.FixtureRequest, hygiene: None) -> list[dict[
     """The failures logged so far; a test that expects some asserts on them and clears the list."""
     failures: list[dict[str, Any]] = request.node.logged_failures
     return failures
+
+
+def _what(call: IDelayedCall) -> tuple[object, object]:
+    return getattr(call, "func", None), getattr(call, "args", None)
 
 
 def _told(event: dict[str, Any]) -> str:

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, cast
 
-from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import (
     IConnector,
     IDelayedCall,
     IHostnameResolver,
-    IProtocol,
-    IProtocolFactory,
     IReactorPluggableNameResolver,
     IReactorTCP,
     IReactorTime,
     IStreamClientEndpoint,
-    ITCPTransport,
-    ITransport,
 )
-from twisted.internet.protocol import ClientFactory, connectionDone
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
-from twisted.python.failure import Failure
+from twisted.internet.protocol import ClientFactory
 from twisted.web.client import URI
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
@@ -33,93 +25,21 @@ from datasms_daemon.crypto.tls import VerifiedEndpoint, VerifiedPeer, authoritie
 from datasms_daemon.errors import DatasmsError
 
 CONNECT_TIMEOUT_S = 5.0  # TCP and TLS together
-BODY_LIMIT = 64 << 10
-# Head, body and framing of one answer: twisted.web bounds each header line, not their number.
-ANSWER_LIMIT = BODY_LIMIT + (64 << 10)
 
 
 class Reactor(IReactorTCP, IReactorTime, IReactorPluggableNameResolver):
     """What the client needs of a reactor."""
 
 
-class Exchange(Protocol):
-    """A request body that wants to know which connection carries it."""
-
-    def written_to(self, connection: Connection) -> None:
-        """The request is being written to ``connection``."""
-
-
 class AddressRefused(DatasmsError):
     """The host, or an address it resolved to, is none that we may connect to."""
-
-
-class Connection(ProtocolWrapper):
-    """Between HTTP and TLS: tells an exchange that it is on this connection and bounds what one answer may take."""
-
-    def __init__(self, factory: _ConnectionFactory, protocol: IProtocol) -> None:
-        super().__init__(factory, protocol)
-        self._open = factory.open
-        self._received = 0
-
-    def makeConnection(self, transport: ITransport) -> None:
-        self._open.add(self)
-        ProtocolWrapper.makeConnection(self, transport)
-
-    def registerProducer(self, producer: Exchange, streaming: bool) -> None:
-        # twisted.web registers the body right after it wrote the head.
-        self._received = 0
-        producer.written_to(self)
-
-    def unregisterProducer(self) -> None:
-        """Nothing was registered: the body is written in one go."""
-
-    def dataReceived(self, data: bytes) -> None:
-        self._received += len(data)
-        if self._received > ANSWER_LIMIT:
-            self.abort()
-        else:
-            ProtocolWrapper.dataReceived(self, data)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._open.discard(self)
-        ProtocolWrapper.connectionLost(self, reason)
-
-    def abort(self) -> None:
-        """Close without waiting for the peer."""
-        cast(ITCPTransport, self.transport).abortConnection()
-
-
-class _ConnectionFactory(WrappingFactory[Connection]):
-    protocol = Connection
-    noisy = False
-
-    def __init__(self, factory: IProtocolFactory, opened: set[Connection]) -> None:
-        super().__init__(factory)  # type: ignore[no-untyped-call]
-        self.open = opened
-
-
-@implementer(IStreamClientEndpoint)
-class _Endpoint:
-    """Connects an HTTP protocol through a Connection."""
-
-    def __init__(self, verified: VerifiedEndpoint, opened: set[Connection]) -> None:
-        self._verified = verified
-        self._open = opened
-
-    def connect(self, protocol_factory: IProtocolFactory) -> Deferred[IProtocol]:
-        return Deferred.fromCoroutine(self._connect(protocol_factory))
-
-    async def _connect(self, protocol_factory: IProtocolFactory) -> IProtocol:
-        connection = await self._verified.connect(_ConnectionFactory(protocol_factory, self._open))
-        assert isinstance(connection, Connection)
-        return connection.wrappedProtocol
 
 
 @implementer(IAgentEndpointFactory)
 class Endpoints:
     """One endpoint and one TLS context a host: making them anew costs as much as the rest of a request.
 
-    ``hosts`` are ``name`` (port 443) or ``name:port``; ``open`` holds the connections there are.
+    ``hosts`` are ``name`` (port 443) or ``name:port``.
     Raises ConfigError when ``ca_file`` cannot be used.
     """
 
@@ -128,8 +48,7 @@ class Endpoints:
         self._clock = reactor
         self._hosts = hosts
         self._trusted = authorities(ca_file)
-        self._endpoints: dict[tuple[bytes, int], _Endpoint] = {}
-        self.open: set[Connection] = set()
+        self._endpoints: dict[tuple[bytes, int], IStreamClientEndpoint] = {}
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
         """Where to connect for ``uri``, as the agent has parsed it; AddressRefused if that is not allowed."""
@@ -142,7 +61,7 @@ class Endpoints:
             raise AddressRefused("host not allowed")
         plain = HostnameEndpoint(self._reactor, host, uri.port, timeout=CONNECT_TIMEOUT_S)
         peer = VerifiedPeer(host, self._trusted)
-        endpoint = _Endpoint(VerifiedEndpoint(peer, plain, self._clock, CONNECT_TIMEOUT_S), self.open)
+        endpoint = VerifiedEndpoint(peer, plain, self._clock, CONNECT_TIMEOUT_S)
         self._endpoints[uri.host, uri.port] = endpoint
         return endpoint
 

@@ -21,28 +21,17 @@ from twisted.internet.interfaces import IConsumer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.client import (
-    Agent,
-    HTTPConnectionPool,
-    RequestGenerationFailed,
-    RequestTransmissionFailed,
-    ResponseDone,
-    ResponseFailed,
-)
+from twisted.web.client import ResponseDone, ResponseFailed
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
 from datasms_daemon.channels._addresses import netloc
-from datasms_daemon.channels._connect import BODY_LIMIT, AddressRefused, Connection, Endpoints, Reactor
+from datasms_daemon.channels._connect import AddressRefused, Endpoints, Reactor
+from datasms_daemon.channels._http import BODY_LIMIT, PARSED_URLS, Connection, Exchange, KeepingAgent
 from datasms_daemon.crypto.tls import PeerRefused
 from datasms_daemon.model import Record
-
-# Below what servers keep idle connections for: one that the server closes just as we write is a false "maybe sent".
-IDLE_TIMEOUT_S = 60
-# URLs of a channel are few; beyond that (one per device) they are parsed each time.
-PARSED_URLS = 256
 
 log = Logger()
 
@@ -97,14 +86,10 @@ class SafeClient:
         self._urls: dict[str, _Url] = {}
         self._under_way: set[Deferred[Answer]] = set()
         self._stopped = False
-        self._pool = HTTPConnectionPool(reactor)
-        self._pool.maxPersistentPerHost = concurrency
-        self._pool.cachedConnectionTimeout = IDLE_TIMEOUT_S
-        self._pool.retryAutomatically = False
-        self._endpoints = Endpoints(reactor, hosts=hosts, allow_private=allow_private, ca_file=ca_file)
-        agent = Agent.usingEndpointFactory(reactor, self._endpoints, self._pool)
+        endpoints = Endpoints(reactor, hosts=hosts, allow_private=allow_private, ca_file=ca_file)
+        self._agent = KeepingAgent(reactor, endpoints)
         self._cookies = _NoCookies()
-        self._http = HTTPClient(_PlainAgent(agent), self._cookies, lambda exchange: exchange)
+        self._http = HTTPClient(_PlainAgent(self._agent), self._cookies, lambda exchange: exchange)
 
     async def post(
         self, url: str, headers: dict[str, str], body: bytes, *, timeout_s: float | None = None
@@ -146,10 +131,7 @@ class SafeClient:
         self._stopped = True
         for work in tuple(self._under_way):
             work.cancel()
-        closed = self._pool.closeCachedConnections()
-        for connection in tuple(self._endpoints.open):
-            connection.abort()
-        await closed
+        await self._agent.close()
 
     async def _exchange(self, url: _Url, headers: dict[str, str], exchange: _Exchange) -> Answer:
         await self._slots.acquire()
@@ -186,8 +168,6 @@ EXPECTED = (
     ConnectionClosed,
     ConnectingCancelledError,
     DNSLookupError,
-    RequestGenerationFailed,
-    RequestTransmissionFailed,
     ResponseFailed,
     SSL.Error,
     PotentialDataLoss,
@@ -196,7 +176,7 @@ EXPECTED = (
 )
 
 
-@implementer(IBodyProducer)
+@implementer(Exchange)
 class _Exchange(Protocol):
     """One request's body on its way out and the answer's on its way in, and the connection it runs on."""
 
@@ -282,7 +262,7 @@ class _Url(EncodedURL):
 class _PlainAgent:
     """Asks for identity and refuses anything else, beneath treq, which would offer gzip and inflate without limit."""
 
-    def __init__(self, agent: Agent) -> None:
+    def __init__(self, agent: KeepingAgent) -> None:
         self._agent = agent
 
     def request(

@@ -37,10 +37,10 @@ class Changes:
     def applied(self, changed: Iterable[Progress]) -> None:
         """To be called with what a unit applied, once it is committed."""
         earliest: int | None = None
-        lines: set[LineName] = set()
+        lines: dict[LineName, None] = {}
         for progress in changed:
             if progress.ready is not None:
-                lines.add(progress.ready)
+                lines[progress.ready] = None
             if progress.due_at is not None and (earliest is None or progress.due_at < earliest):
                 earliest = progress.due_at
             if progress.state.is_final:

@@ -144,4 +144,3 @@ class SmppLink:
         self.session = session
         self.status = status
         self._changed()
-

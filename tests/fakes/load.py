@@ -34,12 +34,18 @@ class Worker:
         return self
 
     def stop(self) -> None:
-        """Ends after the round that is under way."""
+        """Ends after the round that is under way; a second time is harmless."""
+        if self._stopping.is_set():
+            return
         self._stopping.set()
         self._thread.join(60)
         assert not self._thread.is_alive(), "it does not end"
+        self.close()
         if self._error is not None:
             raise self._error
+
+    def close(self) -> None:
+        """Lets go of what it holds."""
 
     def once(self) -> None:
         """One round."""
@@ -93,6 +99,10 @@ class Submitter(Worker):
         os.fsync(self._file)
         self.acknowledged[id_] = text
         self._pending = None
+
+    def close(self) -> None:
+        """Closes the list."""
+        os.close(self._file)
 
     @property
     def last_unanswered(self) -> str | None:

@@ -44,7 +44,7 @@ def test_a_confirmed_message_is_not_sent_by_sms(stage: Stage) -> None:
 
 
 def test_an_unconfirmed_message_goes_by_sms_once_and_at_its_deadline(stage: Stage) -> None:
-    """I14: never early; I19: one message a step."""
+    """I14: never early; I9: by the deadline and by nothing else."""
     stage.register(NUMBER, "fcm", {"token": "token-a"})
     id_ = stage.submit(NUMBER, "Pump 3 stopped")
     eventually(lambda: bool(stage.texts("Pump 3 stopped")), "the SMS comes")
@@ -82,7 +82,7 @@ def test_an_address_that_is_gone_sends_the_sms_at_once_and_retires_the_device(st
 
 
 def test_a_receipt_after_the_fallback_is_shown_as_late(stage: Stage) -> None:
-    """I23: kept, shown, and nothing is sent because of it."""
+    """I20: the loser of receipt and deadline is recorded as late, and nothing is sent because of it."""
     device = stage.register(NUMBER, "fcm", {"token": "token-a"})
     id_ = stage.submit(NUMBER, "Pump 3 stopped")
     eventually(lambda: bool(stage.texts("Pump 3 stopped")), "the SMS comes")
@@ -108,6 +108,7 @@ def test_a_push_service_that_is_busy_is_asked_again(tmp_path: Path) -> None:
 
 
 def test_a_restart_in_the_middle_keeps_the_deadline(tmp_path: Path) -> None:
+    """I29: what an orderly stop leaves undone goes on where it stood."""
     with Stage(tmp_path, wait="5s") as stage:
         stage.start()
         stage.register(NUMBER, "fcm", {"token": "token-a"})
@@ -121,3 +122,30 @@ def test_a_restart_in_the_middle_keeps_the_deadline(tmp_path: Path) -> None:
         (sms,) = stage.texts("Pump 3 stopped")
         assert epoch_ms(before) <= sms["at"] <= epoch_ms(before) + LATE_MS
         assert len(stage.pushes(id_)) == 1
+
+
+def test_a_deadline_that_passed_while_the_daemon_was_away_is_kept_at_its_return(stage: Stage) -> None:
+    """I15: found by query; late by the absence and no more."""
+    stage.register(NUMBER, "fcm", {"token": "token-a"})
+    id_ = stage.submit(NUMBER, "Pump 3 stopped")
+    eventually(lambda: bool(stage.pushes(id_)), "the push comes")
+    stage.reaches(id_, "waiting")
+    stage.daemon.kill()
+    time.sleep(2.5)
+    assert stage.texts("Pump 3 stopped") == []
+    stage.start()
+    returned = time.monotonic()
+    eventually(lambda: bool(stage.texts("Pump 3 stopped")), "the SMS comes")
+    assert time.monotonic() - returned < 1.5
+    assert stage.message(id_)["attempts"][0]["state"] == "timed_out"
+
+
+def test_a_text_that_is_no_registration_reaches_the_application_it_is_for(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        with stage.daemon.config_file.open("a", encoding="utf-8") as file:
+            file.write('[[inbound]]\nname = "answers"\nto = "account:tests"\n')
+        stage.start()
+        stage.smsc.tell("text", sender="420603123456", to="420603000000", text="On my way")
+        found = stage.gateway("GET", "/v1/inbound?after=0&wait=10").body["items"]
+        assert [(one["from"], one["text"]) for one in found] == [(NUMBER, "On my way")]
+        assert stage.smsc.said("answered")[-1]["status"] == 0

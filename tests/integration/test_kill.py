@@ -61,7 +61,8 @@ class Run:
         if self.random.random() < 0.25:
             time.sleep(self.random.uniform(0.1, 1.2))
         else:
-            eventually(self._reachable, "the daemon is ready")
+            eventually(lambda: self._reachable() or not daemon.is_alive, "the daemon is ready")
+            assert daemon.is_alive, daemon.log
             time.sleep(self.random.uniform(0, 0.8))
         self._gone()
 
@@ -69,13 +70,27 @@ class Run:
         """A life that ends in the n-th fdatasync of a thread, or soon if it does not come to that."""
         daemon = self.stage.daemon
         inject = f"inject=fdatasync:signal=SIGKILL:when={n}"
-        daemon.start(["strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", inject])
+        daemon.start(["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", inject])
         eventually(lambda: self._reachable() or not daemon.is_alive, "the daemon is ready, or dead")
         end = time.monotonic() + 2
         while daemon.is_alive and time.monotonic() < end:
             time.sleep(0.01)
         self.at_fdatasync += not daemon.is_alive
         self._gone()
+
+    def play(self) -> None:
+        """All the deaths, and peace at last."""
+        self.begin()
+        time.sleep(1)
+        self._gone()
+        deaths = [0] * ANY_MOMENT + [self.random.randrange(2, 90) for _ in range(AT_FDATASYNC)]
+        self.random.shuffle(deaths)
+        for n in deaths:
+            if n:
+                self.kill_at_fdatasync(n)
+            else:
+                self.kill_at_any_moment()
+        self.settle()
 
     def settle(self) -> None:
         """No more load; every message comes to an end."""
@@ -87,10 +102,33 @@ class Run:
             submitter.stop()
         eventually(lambda: self._unfinished() == 0, f"every message ends: {daemon.log[-1000:]}", 60)
         time.sleep(1.5)
-        assert self.client is not None
-        self.client.stop()
+        self.end()
         self._caller = {}
         assert daemon.terminate() in (0, -15)
+
+    def end(self) -> None:
+        """Nobody asks any more."""
+        for worker in (*self.submitters, self.client):
+            if worker is not None:
+                worker.stop()
+
+    def conclude(self) -> None:
+        """What must hold in the end."""
+        assert self.client is not None
+        acknowledged = [id_ for one in self.submitters for id_ in one.acknowledged]
+        sms = Counter(one["text"] for one in self.stage.smsc.said("submit"))
+        shown = self.client.shown
+        sys.stdout.write(
+            f"{self.stage.daemon.lives} lives, {self.at_fdatasync} ended in fdatasync, {len(acknowledged)} "
+            f"acknowledged, {len(shown)} shown to the client, {len(sms)} sent by SMS\n"
+        )
+        assert len(acknowledged) > 100
+        assert self.at_fdatasync >= AT_FDATASYNC // 2
+        assert [text for text, count in sms.items() if count > 1] == []
+        assert [id_ for id_, count in shown.items() if count > 1] == []
+        with closing(sqlite3.connect(self.stage.daemon.database)) as db:
+            for_client = {row[0] for row in db.execute("SELECT message FROM pushes WHERE channel = 'direct'")}
+        assert set(shown) == for_client
 
     def _reachable(self) -> bool:
         """Lets the load in once the daemon has said where it is."""
@@ -148,29 +186,9 @@ def test_a_hundred_deaths_lose_nothing_and_show_nothing_twice(tmp_path: Path) ->
     sys.stdout.write(f"seed {seed}\n")
     with Stage(tmp_path, wait="1s", sms_wait="5s", ttl="2m") as stage:
         run = Run(stage, seed)
-        run.begin()
-        time.sleep(1)
-        run._gone()
-        deaths = [0] * ANY_MOMENT + [run.random.randrange(2, 90) for _ in range(AT_FDATASYNC)]
-        run.random.shuffle(deaths)
-        for n in deaths:
-            if n:
-                run.kill_at_fdatasync(n)
-            else:
-                run.kill_at_any_moment()
-        run.settle()
+        try:
+            run.play()
+        finally:
+            run.end()
         run.check()
-        assert run.client is not None
-        acknowledged = [id_ for one in run.submitters for id_ in one.acknowledged]
-        sms = Counter(one["text"] for one in stage.smsc.said("submit"))
-        sys.stdout.write(
-            f"{stage.daemon.lives} lives, {run.at_fdatasync} ended in fdatasync, {len(acknowledged)} acknowledged, "
-            f"{len(run.client.shown)} shown to the client, {len(sms)} sent by SMS\n"
-        )
-        assert len(acknowledged) > 100
-        assert run.at_fdatasync >= AT_FDATASYNC // 2
-        assert [text for text, count in sms.items() if count > 1] == []
-        assert [id_ for id_, count in run.client.shown.items() if count > 1] == []
-        with closing(sqlite3.connect(stage.daemon.database)) as db:
-            for_client = {row[0] for row in db.execute("SELECT message FROM pushes WHERE channel = 'direct'")}
-        assert set(run.client.shown) == for_client
+        run.conclude()

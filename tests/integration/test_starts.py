@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sqlite3
 from collections.abc import Iterator
@@ -64,8 +65,16 @@ def test_a_second_daemon_on_the_same_state_directory_names_the_first(daemon: Dae
     assert daemon.operator("GET", "/health/ready").status == 200
 
 
+def test_what_a_killed_daemon_left_of_its_socket_is_no_obstacle_whoever_has_its_process_id_now(daemon: Daemon) -> None:
+    daemon.run().kill()
+    lock = daemon.state / "datasms.sock.lock"
+    lock.unlink()
+    lock.symlink_to(str(os.getpid()))
+    daemon.run()
+    assert daemon.operator("GET", "/health/ready").status == 200
+
+
 def test_a_database_of_a_newer_version_is_refused_and_untouched(daemon: Daemon) -> None:
-    """I29."""
     daemon.run().terminate()
     with sqlite3.connect(daemon.database) as database:
         database.execute("INSERT INTO _sqlite_migrations VALUES (?, 'datasms', 'm999_later', '2030-01-01')", (999,))

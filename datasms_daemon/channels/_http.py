@@ -1,0 +1,356 @@
+"""HTTP/1.1 towards push services: the agent beneath treq, which keeps connections open and does only what we need.
+
+Twisted's own agent takes several times as much CPU a request (bench/RESULTS.md). Left out are proxies, pipelining,
+upgrades and streamed request bodies. An answer that is odd in any way ends its connection.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple, cast
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IConsumer, IDelayedCall, IProtocol, IReactorTime, ITCPTransport
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+from twisted.web.client import URI, ResponseDone, ResponseFailed, ResponseNeverReceived
+from twisted.web.http import PotentialDataLoss, _ChunkedTransferDecoder
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import UNKNOWN_LENGTH, IAgent, IAgentEndpointFactory, IBodyProducer, IClientRequest, IResponse
+from zope.interface import implementer
+
+from datasms_daemon.errors import DatasmsError
+
+# Below what servers keep idle connections for: one that the server closes just as we write is a false "maybe sent".
+IDLE_TIMEOUT_S = 60.0
+BODY_LIMIT = 64 << 10
+HEAD_LIMIT = 16 << 10
+# Interim heads, head, body and its framing.
+ANSWER_LIMIT = 2 * BODY_LIMIT
+# URLs of a channel are few; beyond that (one per device) they are parsed each time.
+PARSED_URLS = 256
+
+_END = b"\r\n\r\n"
+_HEAD = re.compile(
+    rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([^\r\n\0]*))?((?:\r\n[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*)*)"
+)
+_NUMBER = re.compile(rb"[0-9]{1,15}")
+
+Place = tuple[bytes, int]
+
+
+class NotHttp(DatasmsError):
+    """What came is no HTTP answer, or one that can be read in two ways."""
+
+
+class Exchange(IBodyProducer):
+    """A request body that is written at once and is told which connection carries it."""
+
+    def startProducing(consumer: IConsumer) -> Deferred[None]:  # noqa: N805
+        """The whole body is written to ``consumer`` before this returns."""
+
+    def written_to(connection: Connection) -> None:  # noqa: N805
+        """The request is being written to ``connection``."""
+
+
+class _Target(NamedTuple):
+    uri: URI
+    host: bytes
+
+
+@implementer(IAgent)
+class KeepingAgent:
+    """Requests over connections of ``endpoints`` that are kept for IDLE_TIMEOUT_S; how many are under way at once is
+    the caller's business. Every request has a body, an ``Exchange``."""
+
+    def __init__(self, clock: IReactorTime, endpoints: IAgentEndpointFactory) -> None:
+        self._clock = clock
+        self._endpoints = endpoints
+        self._targets: dict[bytes, _Target] = {}
+        self._idle: dict[Place, list[Connection]] = {}
+        self._open: set[Connection] = set()
+        self._sweeping: IDelayedCall | None = None
+        self._closed: Deferred[None] | None = None
+
+    def request(
+        self,
+        method: bytes,
+        uri: bytes,
+        headers: Headers | None = None,
+        bodyProducer: IBodyProducer | None = None,
+    ) -> Deferred[IResponse]:
+        """IAgent: the answer's head. Fails as Twisted's own agent does; cancelling closes the connection."""
+        exchange = cast(Exchange, bodyProducer)
+        target = self._target(uri)
+        head = _head(method, target, headers or Headers(), cast(int, exchange.length))
+        idle = self._idle.get((target.uri.host, target.uri.port), [])
+        while idle:
+            connection = idle.pop()
+            if connection.is_usable:
+                return connection.ask(head, exchange)
+        return Deferred.fromCoroutine(self._ask_new(target.uri, head, exchange))
+
+    def close(self) -> Deferred[None]:
+        """Ends every connection; fires when they are gone."""
+        closed = self._closed = Deferred()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            self._sweeping = None
+        for connection in tuple(self._open):
+            connection.abort()
+        if not self._open and not closed.called:
+            closed.callback(None)
+        return closed
+
+    async def _ask_new(self, uri: URI, head: bytes, exchange: Exchange) -> IResponse:
+        place = (uri.host, uri.port)
+        factory = Factory.forProtocol(lambda: Connection(self, place))
+        factory.noisy = False
+        connection = await self._endpoints.endpointForURI(uri).connect(factory)
+        assert isinstance(connection, Connection)
+        return await connection.ask(head, exchange)
+
+    def _target(self, uri: bytes) -> _Target:
+        target = self._targets.get(uri)
+        if target is None:
+            parsed = URI.fromBytes(uri)
+            host = b"[%b]" % parsed.host if b":" in parsed.host else parsed.host
+            target = _Target(parsed, host if parsed.port == 443 else b"%b:%d" % (host, parsed.port))
+            if len(self._targets) < PARSED_URLS:
+                self._targets[uri] = target
+        return target
+
+    # What connections tell
+
+    def opened(self, connection: Connection) -> None:
+        """It stands."""
+        self._open.add(connection)
+
+    def free(self, connection: Connection) -> None:
+        """Its exchange ended well: it may carry another."""
+        connection.idle_since = self._clock.seconds()
+        self._idle.setdefault(connection.place, []).append(connection)
+        if self._sweeping is None:
+            self._sweeping = self._clock.callLater(IDLE_TIMEOUT_S, self._sweep)
+
+    def lost(self, connection: Connection) -> None:
+        """It is gone."""
+        self._open.discard(connection)
+        idle = self._idle.get(connection.place, [])
+        if connection in idle:
+            idle.remove(connection)
+        if self._closed is not None and not self._open and not self._closed.called:
+            self._closed.callback(None)
+
+    def _sweep(self) -> None:
+        self._sweeping = None
+        now = self._clock.seconds()
+        kept = [connection for some in self._idle.values() for connection in some if connection.is_usable]
+        for connection in kept:
+            if now - connection.idle_since >= IDLE_TIMEOUT_S:
+                connection.abort()
+        ends = [connection.idle_since + IDLE_TIMEOUT_S for connection in kept if connection.is_usable]
+        if ends:
+            self._sweeping = self._clock.callLater(min(ends) - now, self._sweep)
+
+
+class Connection(Protocol):
+    """One connection, which carries one exchange at a time, and none after one that did not end well (I42)."""
+
+    def __init__(self, agent: KeepingAgent, place: Place) -> None:
+        self.place = place
+        self.idle_since = 0.0
+        self.is_usable = True
+        self._agent = agent
+        self._waiting: Deferred[IResponse] | None = None
+        self._response: Response | None = None
+        self._head = b""
+        self._received = 0
+
+    def ask(self, head: bytes, exchange: Exchange) -> Deferred[IResponse]:
+        """Writes a request; the head of its answer."""
+        self._received = 0
+        waiting = self._waiting = Deferred(self._cancelled)
+        exchange.written_to(self)
+        self._transport.write(head)
+        exchange.startProducing(cast(IConsumer, self._transport))
+        return waiting
+
+    def abort(self) -> None:
+        """Closes it without waiting for the peer; it is used no more."""
+        self.is_usable = False
+        self._transport.abortConnection()
+
+    def ended(self, rest: bytes, keeps: bool) -> None:
+        """The answer is complete; ``rest`` came behind it and belongs to nobody."""
+        self._response = None
+        if keeps and not rest and self.is_usable:
+            self._agent.free(self)
+        else:
+            self.abort()
+
+    def connectionMade(self) -> None:
+        """Twisted: it stands."""
+        self._transport.setTcpNoDelay(True)
+        self._agent.opened(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Twisted: a part of an answer."""
+        self._received += len(data)
+        try:
+            if self._received > ANSWER_LIMIT:
+                raise NotHttp("the answer is too long")
+            if self._response is not None:
+                self._response.received(data)
+            elif self._waiting is not None:
+                self._head_received(self._head + data, self._waiting)
+            else:
+                self.abort()
+        except Exception:
+            self._fail(Failure())
+            self.abort()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Twisted: it is gone."""
+        self.is_usable = False
+        self._fail(reason)
+        self._agent.lost(self)
+
+    def _head_received(self, data: bytes, waiting: Deferred[IResponse]) -> None:
+        while True:
+            head, found, rest = data.partition(_END)
+            if len(head) > HEAD_LIMIT:
+                raise NotHttp("the head is too long")
+            if not found:
+                self._head = data
+                return
+            response = Response(self, head)
+            if response.code >= 200:
+                break
+            # An interim answer says nothing yet.
+            data = rest
+        self._head = b""
+        self._waiting, self._response = None, response
+        waiting.callback(response)
+        response.received(rest)
+
+    def _fail(self, reason: Failure) -> None:
+        waiting, self._waiting = self._waiting, None
+        response, self._response = self._response, None
+        if waiting is not None:
+            waiting.errback(ResponseNeverReceived([reason]))
+        if response is not None:
+            response.cut(reason)
+
+    def _cancelled(self, waiting: Deferred[IResponse]) -> None:
+        self._waiting = None
+        self.abort()
+        waiting.errback(ResponseNeverReceived([Failure(CancelledError())]))
+
+    @property
+    def _transport(self) -> ITCPTransport:
+        return cast(ITCPTransport, self.transport)
+
+
+@implementer(IResponse)
+class Response:
+    """An answer; its body is framed as RFC 9112 section 6.3 says, without the guesses. NotHttp: a bad head."""
+
+    request: IClientRequest | None = None
+    previousResponse: IResponse | None = None  # noqa: N815 (IResponse)
+
+    def __init__(self, connection: Connection, head: bytes) -> None:
+        parsed = _HEAD.fullmatch(head)
+        if parsed is None:
+            raise NotHttp("no head of an answer")
+        self.version = (b"HTTP", 1, int(parsed[1]))
+        self.code = int(parsed[2])
+        self.phrase = parsed[3] or b""
+        self.headers = Headers()
+        for line in parsed[4].split(b"\r\n")[1:]:
+            name, _, value = line.partition(b":")
+            self.headers.addRawHeader(name, value.strip(b" \t"))
+        self._connection = connection
+        self._reader: IProtocol | None = None
+        self._chunks: list[bytes] = []
+        self._end: Failure | None = None
+        self._decoder: _ChunkedTransferDecoder | None = None
+        self._left: int | None = None
+        self._frame()
+
+    @property
+    def length(self) -> int | object:
+        """IResponse: of the body as far as it is known beforehand."""
+        return UNKNOWN_LENGTH if self._left is None else self._left
+
+    def deliverBody(self, protocol: IProtocol) -> None:
+        """IResponse: what came and what comes of the body; ``connectionLost`` with ResponseDone when that was all."""
+        self._reader = protocol
+        chunks, self._chunks = self._chunks, []
+        for chunk in chunks:
+            protocol.dataReceived(chunk)
+        if self._end is not None:
+            protocol.connectionLost(self._end)
+
+    def setPreviousResponse(self, response: IResponse) -> None:  # noqa: N802 (IResponse)
+        """IResponse: redirects are not followed here."""
+        self.previousResponse = response
+
+    def received(self, data: bytes) -> None:
+        """A part of the body, and what may stand behind it."""
+        if self._decoder is not None:
+            self._decoder.dataReceived(data)
+        elif self._left is None:
+            self._deliver(data)
+        else:
+            body = data[: self._left]
+            self._left -= len(body)
+            self._deliver(body)
+            if not self._left:
+                self._done(data[len(body) :])
+
+    def cut(self, reason: Failure) -> None:
+        """The connection ended before the body did, or nobody knows whether it did."""
+        known = self._decoder is not None or self._left is not None
+        self._finish(Failure(ResponseFailed([reason], self) if known else PotentialDataLoss()))
+
+    def _frame(self) -> None:
+        codings = self.headers.getRawHeaders(b"transfer-encoding")
+        lengths = self.headers.getRawHeaders(b"content-length")
+        if codings is not None:
+            if lengths is not None or [coding.lower() for coding in codings] != [b"chunked"]:
+                raise NotHttp("the body's framing can be read in two ways")
+            self._decoder = _ChunkedTransferDecoder(self._deliver, self._done)
+        elif self.code in (204, 304):
+            self._left = 0
+        elif lengths is not None:
+            if len(lengths) != 1 or not _NUMBER.fullmatch(lengths[0]):
+                raise NotHttp("the body's length is no number")
+            self._left = int(lengths[0])
+
+    def _keeps(self) -> bool:
+        options = b",".join(self.headers.getRawHeaders(b"connection", ())).lower()
+        return self.version[2] == 1 and b"close" not in options
+
+    def _deliver(self, data: bytes) -> None:
+        if self._reader is None:
+            self._chunks.append(data)
+        elif data:
+            self._reader.dataReceived(data)
+
+    def _done(self, rest: bytes) -> None:
+        self._connection.ended(rest, self._keeps())
+        self._finish(Failure(ResponseDone()))
+
+    def _finish(self, reason: Failure) -> None:
+        self._end = reason
+        if self._reader is not None:
+            self._reader.connectionLost(reason)
+
+
+def _head(method: bytes, target: _Target, headers: Headers, length: int) -> bytes:
+    lines = [
+        b"%b %b HTTP/1.1\r\nHost: %b\r\nContent-Length: %d\r\n" % (method, target.uri.originForm, target.host, length)
+    ]
+    lines += [b"%b: %b\r\n" % (name, value) for name, values in headers.getAllRawHeaders() for value in values]
+    return b"".join(lines) + b"\r\n"
