@@ -155,6 +155,8 @@ class Simulation:
             self.clock_step()
         elif kind < 0.733:
             self.stall()
+        elif kind < 0.743:
+            self.revive()
         else:
             self.time.advance(self.random.choice((0.0, 0.01, 0.3, 2.0, 7.0, 31.0)))
             self.daemon.beat()
@@ -237,6 +239,15 @@ class Simulation:
         line.window = window
         self.daemon.parts.dispatch.wake(line.name)
         self.seen["disk room"] += 1
+
+    def revive(self) -> None:
+        """Devices whose address died come back with another one."""
+        retired = done(
+            self.daemon.store.read(lambda db: db.execute("SELECT id FROM devices WHERE state = 'retired'").fetchall())
+        )
+        for (device,) in retired:
+            address = {"token": f"{device}-{self.random.randrange(1 << 30)}"}
+            done(Deferred.fromCoroutine(self.daemon.parts.backend.update_device(device, address, {}, "phone")))
 
     # --- the invariants ----------------------------------------------------------------------------------------------
 
