@@ -137,11 +137,11 @@ class Backend:
 
     async def authenticate(self, token: str) -> Device | None:
         """See IBackend."""
-        if not tokens.well_formed(token, tokens.DEVICE_PREFIX):
-            return None
         token_hash = tokens.hash_token(token)
         known = self._known.get(token_hash)
         if known is None:
+            if not tokens.well_formed(token, tokens.DEVICE_PREFIX):
+                return None
             forgotten = self._forgotten
             known = await self._store.read(lambda db: directory.device_of_token(db, token_hash))
             if known is None:

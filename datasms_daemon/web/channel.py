@@ -132,7 +132,8 @@ class Request(server.Request):
     def process(self) -> None:
         self.site = self.channel.site
         self.prepath = []
-        self.postpath = [unquote_to_bytes(part) for part in self.path[1:].split(b"/")]
+        parts = self.path[1:].split(b"/")
+        self.postpath = [unquote_to_bytes(part) for part in parts] if b"%" in self.path else parts
         if not self._is_path_readable():
             self._finish_with(HttpProblem("malformed", "The path is not an absolute path in UTF-8"))
             return
