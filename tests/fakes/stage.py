@@ -135,6 +135,11 @@ class Stage:
         """The pushes of a message so far."""
         return [push for push in self.fcm.said("push") if push["data"]["id"] == id_]
 
+    def acknowledgements(self, count: int) -> list[int]:
+        """The command_status of the first ``count`` answers to what the SMSC sent, once they are there."""
+        eventually(lambda: len(self.smsc.said("answered")) >= count, f"{count} answers to the SMSC")
+        return [one["status"] for one in self.smsc.said("answered")][:count]
+
     def confirm(self, device: Device, id_: str, state: str = "received") -> Answer:
         """A device's receipt, after it has the message in its inbox."""
         clients = self.daemon.clients(device.token)

@@ -13,11 +13,19 @@ from tests.fakes.stage import Stage, epoch_ms
 
 NUMBER = "+420603123456"
 LATE_MS = 1_000
+AT_ONCE_S = 10.0
 
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
     with Stage(tmp_path) as stage:
+        yield stage.start()
+
+
+@pytest.fixture
+def patient(tmp_path: Path) -> Iterator[Stage]:
+    """Deadlines so far away that an SMS within ``AT_ONCE_S`` cannot be theirs, on a busy machine either."""
+    with Stage(tmp_path, wait="40s", ttl="5m") as stage:
         yield stage.start()
 
 
@@ -28,7 +36,7 @@ def test_a_text_from_the_phone_itself_registers_its_device(stage: Stage) -> None
     assert (found.body["id"], found.body["channel"], found.body["state"]) == (device.id, "fcm", "active")
     person = stage.gateway("GET", f"/v1/persons/{found.body['person']}").body
     assert person["numbers"] == [NUMBER]
-    assert stage.smsc.said("answered")[-1]["status"] == 0
+    assert stage.acknowledgements(1) == [0]
 
 
 def test_a_confirmed_message_is_not_sent_by_sms(stage: Stage) -> None:
@@ -62,23 +70,20 @@ def test_an_unconfirmed_message_goes_by_sms_once_and_at_its_deadline(stage: Stag
     assert len(stage.texts("Pump 3 stopped")) == 1
 
 
-def test_a_person_without_a_device_gets_the_sms_at_once(stage: Stage) -> None:
-    started = time.monotonic()
-    stage.submit(NUMBER, "Pump 3 stopped")
-    eventually(lambda: bool(stage.texts("Pump 3 stopped")), "the SMS comes")
-    assert time.monotonic() - started < 1.5
+def test_a_person_without_a_device_gets_the_sms_at_once(patient: Stage) -> None:
+    patient.submit(NUMBER, "Pump 3 stopped")
+    eventually(lambda: bool(patient.texts("Pump 3 stopped")), "the SMS comes", AT_ONCE_S)
 
 
-def test_an_address_that_is_gone_sends_the_sms_at_once_and_retires_the_device(stage: Stage) -> None:
-    device = stage.register(NUMBER, "fcm", {"token": "token-a"})
-    stage.fcm.tell("script", address="token-a", answers=[[404, "UNREGISTERED"]])
-    eventually(lambda: bool(stage.fcm.said("scripted")), "the stand-in knows its answers")
-    started = time.monotonic()
-    id_ = stage.submit(NUMBER, "Pump 3 stopped")
-    eventually(lambda: bool(stage.texts("Pump 3 stopped")), "the SMS comes")
-    assert time.monotonic() - started < 1.5
-    assert stage.message(id_)["attempts"][0]["outcome"] == "address_gone"
-    assert stage.daemon.clients(device.token)("GET", "/mx/v1/device").body["state"] == "retired"
+def test_an_address_that_is_gone_sends_the_sms_at_once_and_retires_the_device(patient: Stage) -> None:
+    device = patient.register(NUMBER, "fcm", {"token": "token-a"})
+    patient.fcm.tell("script", address="token-a", answers=[[404, "UNREGISTERED"]])
+    eventually(lambda: bool(patient.fcm.said("scripted")), "the stand-in knows its answers")
+    id_ = patient.submit(NUMBER, "Pump 3 stopped")
+    eventually(lambda: bool(patient.texts("Pump 3 stopped")), "the SMS comes", AT_ONCE_S)
+    assert patient.message(id_)["attempts"][0]["outcome"] == "address_gone"
+    client = patient.daemon.clients(device.token)
+    eventually(lambda: client("GET", "/mx/v1/device").body["state"] == "retired", "the device is retired")
 
 
 def test_a_receipt_after_the_fallback_is_shown_as_late(stage: Stage) -> None:
@@ -134,9 +139,10 @@ def test_a_deadline_that_passed_while_the_daemon_was_away_is_kept_at_its_return(
     time.sleep(2.5)
     assert stage.texts("Pump 3 stopped") == []
     stage.start()
-    returned = time.monotonic()
+    returned = time.time() * 1000
     eventually(lambda: bool(stage.texts("Pump 3 stopped")), "the SMS comes")
-    assert time.monotonic() - returned < 1.5
+    (sms,) = stage.texts("Pump 3 stopped")
+    assert sms["at"] <= returned + LATE_MS
     assert stage.message(id_)["attempts"][0]["state"] == "timed_out"
 
 
@@ -148,4 +154,4 @@ def test_a_text_that_is_no_registration_reaches_the_application_it_is_for(tmp_pa
         stage.smsc.tell("text", sender="420603123456", to="420603000000", text="On my way")
         found = stage.gateway("GET", "/v1/inbound?after=0&wait=10").body["items"]
         assert [(one["from"], one["text"]) for one in found] == [(NUMBER, "On my way")]
-        assert stage.smsc.said("answered")[-1]["status"] == 0
+        assert stage.acknowledgements(1) == [0]
