@@ -15,10 +15,12 @@ from datasms_daemon.apps.registration import Completed, RegistrationApp
 from datasms_daemon.channels._connect import Reactor as ChannelReactor
 from datasms_daemon.channels.direct import Direct, Presence
 from datasms_daemon.channels.fcm import Fcm
-from datasms_daemon.config.records import Config, DatasmsLine, DirectChannel, FcmChannel, LineOptions, SmppLine
+from datasms_daemon.config.channels import ChannelOptions, DirectChannel, FcmChannel
+from datasms_daemon.config.records import Config, DatasmsLine, LineOptions, SmppLine
 from datasms_daemon.crypto.certificates import write_private
 from datasms_daemon.delivery.backend import Backend
 from datasms_daemon.delivery.changes import Changes
+from datasms_daemon.delivery.channels import ChannelHost, Channels
 from datasms_daemon.delivery.core import Core
 from datasms_daemon.delivery.deadlines import Deadlines
 from datasms_daemon.delivery.directory import Directory
@@ -85,22 +87,24 @@ class Parts:
         self.changes.connect(self.dispatch.wake, self.deadlines.pull, self._finished)
         self.backend = Backend(
             lambda: self.config, store, now, new_id, random, pepper, mac_key, self.receipts, self.presence.watch,
-            self.presence.revoke, self._in_thread,
+            self.presence.revoke, self._in_thread, lambda call: self.channels.hook(call),
         )  # fmt: skip
         registration = RegistrationApp(store, now, new_id, pepper, self._in_thread, self._pause, self._registered)
         self.texts = InboundTexts(store, InboundRouter(config), {registration.name: registration}, self.metrics)
         self.host = LineHost(self.dispatch, self.receipts, self.texts, self.metrics)
+        directory = Directory(store, now, self._revoked, self._retired)
+        self.channels = Channels(ChannelHost(self.receipts, self.texts, directory), reactor)
         room = DiskRoom(state_dir, config.store.min_free, now)
         self.core = Core(
-            config, store, now, new_id, mac_key, self.keys, Directory(store, now, self._revoked), self.dispatch,
+            config, store, now, new_id, mac_key, self.keys, directory, self.dispatch,
             self.changes, self.metrics, room.has_room,
         )  # fmt: skip
 
-    def line(self, options: LineOptions, config: Config) -> ILine:
+    def line(self, options: LineOptions) -> ILine:
         """The driver of a configured line. ConfigError: its options cannot be used."""
         if isinstance(options, SmppLine):
             return smpp_line(options, self._reactor, self.clock, self._random)
-        return DatasmsDriver(options, self._channels(config), self.presence.notify, self.clock.now_ms)
+        return DatasmsDriver(options, self.channels, self.presence.notify, self.clock.now_ms)
 
     def way(self, line: ILine, options: LineOptions, kept: LineRow) -> Way:
         """A line as dispatch keeps it."""
@@ -116,16 +120,24 @@ class Parts:
         self.texts.router = InboundRouter(config)
         self.core.configure(config)
 
-    def _channels(self, config: Config) -> dict[str, IChannel]:
-        made: dict[str, IChannel] = {}
-        for options in config.channel:
-            if not options.enabled:
-                continue
-            if isinstance(options, FcmChannel):
-                made[options.name] = Fcm(options, self._reactor, self.clock.now_ms)
-            elif isinstance(options, DirectChannel):
-                made[options.name] = Direct(options, self.presence)
-        return made
+    def channels_of(self, config: Config) -> dict[str, IChannel]:
+        """The channels of a configuration; those whose options did not change are the ones in use. ConfigError: its
+        options cannot be used."""
+        former = {options.name: options for options in self.config.channel}
+        return {
+            options.name: self.channels[options.name]
+            if options.name in self.channels and former.get(options.name) == options
+            else self._channel(options)
+            for options in config.channel
+            if options.enabled
+        }
+
+    def _channel(self, options: ChannelOptions) -> IChannel:
+        match options:
+            case DirectChannel():
+                return Direct(options, self.presence)
+            case FcmChannel():
+                return Fcm(options, self._reactor, self.clock.now_ms)
 
     def _is_urgent(self, priority: str) -> bool:
         known = self.config.priority.get(priority)

@@ -15,6 +15,8 @@ from datasms_daemon.model import (
     DeviceReceipt,
     Handover,
     HandoverResult,
+    HookAnswer,
+    HookCall,
     InboundText,
     InboxItem,
     LineName,
@@ -23,28 +25,67 @@ from datasms_daemon.model import (
     NewRegistration,
     Outcome,
     PushOrder,
+    PushReceipt,
     Registration,
     RegistrationState,
+    Verdict,
 )
+
+
+class IChannelHost(Interface):
+    """What the daemon does for a channel."""
+
+    def receipt(receipt: PushReceipt) -> Awaitable[None]:
+        """Returns once the service's word is committed; only then may the service be told so. One that comes before
+        the push's own answer is kept for it."""
+
+    def read_all(channel: str, address: dict[str, str], at: int) -> Awaitable[None]:
+        """All that was delivered to this address before ``at`` (UTC ms) has been read; returns once committed."""
+
+    def gone(channel: str, address: dict[str, str], reason: str) -> Awaitable[None]:
+        """The service says that nothing reaches this address any more; returns once its device is retired."""
+
+    def inbound(inbound: InboundText) -> Awaitable[None]:
+        """Returns once the text is committed; only then may the service be told so. A registration number is caught
+        here and never archived."""
 
 
 class IChannel(Interface):
     """An internet service that reaches devices."""
 
     name: str = Attribute("The configured name, as in a device's ``channel``.")
+    carries_text: bool = Attribute(
+        "True: the service shows the text itself, and a repeat is another message on the screen. "
+        "False: it wakes a client, which fetches the text and drops repeats."
+    )
 
-    def start() -> None:
+    def start(host: IChannelHost) -> None:
         """Get ready to push; does not wait for the far end."""
 
     def stop() -> Awaitable[None]:
-        """Close what is open. Pushes under way have ended or end Unknown."""
+        """Close what is open. Pushes under way have ended or end Unknown. May be called twice."""
 
     def push(order: PushOrder) -> Awaitable[Outcome]:
-        """Wake one device. Never raises for what the far end does; ends within the client's total time limit.
+        """Reach one device. Never raises for what the far end does; ends within the client's total time limit.
 
         Accepted: the service took it. AddressGone: this very address is dead. LineDown: our credentials or project
         are refused. Later: surely not taken. Unknown: sent, no usable answer. NotSent: we did not try.
         """
+
+    def withdraw(order: PushOrder) -> Awaitable[None]:
+        """The message is over: replace or drop what the service may still hold of an earlier push of it, as far as the
+        service can. Never raises for what the far end does."""
+
+    def check() -> Awaitable[Verdict]:
+        """Prove credentials and settings to the service without reaching anybody."""
+
+
+class IHookedChannel(IChannel):
+    """A channel whose service calls us: receipts, texts, people who come and go."""
+
+    def hook(call: HookCall) -> Awaitable[HookAnswer]:
+        """Answers one call, after what it said is committed. A call that does not prove where it comes from gets 403
+        and changes nothing; a repeat changes nothing."""
 
 
 class ILineHost(Interface):
@@ -119,6 +160,9 @@ class IBackend(Interface):
 
     def unregister(device: DeviceId) -> Awaitable[None]:
         """Revokes the device and its token."""
+
+    def hook(call: HookCall) -> Awaitable[HookAnswer | None]:
+        """A service's call for one of our channels (IHookedChannel.hook). None: no such channel takes calls."""
 
 
 class IApplication(Interface):

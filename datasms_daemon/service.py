@@ -85,7 +85,8 @@ class DaemonService(Service):
         parts = self._parts = Parts(self._config, store, self._reactor, clock, os.urandom)
         await parts.keys.load()
         kept = await store.read(operations.lines)
-        drivers = {name: parts.line(options, self._config) for name, options in lines_of(self._config).items()}
+        drivers = {name: parts.line(options) for name, options in lines_of(self._config).items()}
+        channels = parts.channels_of(self._config)
         self._listeners = Listeners(self._config, parts, self._reactor)
         await self._listeners.open()
         for name, options in lines_of(self._config).items():
@@ -93,6 +94,7 @@ class DaemonService(Service):
         interrupted = await recovery.recover(parts.store, clock.now_ms, parts.dispatch.ways, parts.changes)
         if interrupted:
             self._log.warn("{count} hand-overs were interrupted by the last stop", count=interrupted)
+        parts.channels.use(channels)
         for driver in drivers.values():
             driver.start(parts.host)
         parts.deadlines.pull(clock.now_ms())
@@ -159,6 +161,7 @@ class DaemonService(Service):
             if fixed := changes_needing_restart(self._config, loaded.config):
                 raise DatasmsError(f"these need a restart: {', '.join(fixed)}")
             drivers = self._new_drivers(parts, loaded.config)
+            channels = parts.channels_of(loaded.config)
             listeners.reload_certificates()
         except DatasmsError as error:
             self._log.error("the new configuration is not used, the old one stays: {why}", why=str(error))
@@ -166,19 +169,15 @@ class DaemonService(Service):
             return
         for warning in loaded.warnings:
             self._log.warn("{warning}", warning=warning)
+        parts.channels.use(channels)
         await self._exchange_lines(parts, loaded.config, drivers)
         self._notifier.tell("READY=1")
         self._log.info("the new configuration is in use")
 
     def _new_drivers(self, parts: Parts, config: Config) -> dict[LineName, ILine]:
-        """Drivers for lines that are new or changed; a change of channels changes the lines to devices."""
+        """Drivers for lines that are new or changed."""
         old = lines_of(self._config)
-        same_channels = self._config.channel == config.channel
-        return {
-            name: parts.line(options, config)
-            for name, options in lines_of(config).items()
-            if old.get(name) != options or (options.driver == "datasms" and not same_channels)
-        }
+        return {name: parts.line(options) for name, options in lines_of(config).items() if old.get(name) != options}
 
     async def _exchange_lines(self, parts: Parts, config: Config, drivers: Mapping[LineName, ILine]) -> None:
         kept = await parts.store.read(operations.lines)
@@ -215,6 +214,7 @@ class DaemonService(Service):
             await self._step("draining", lambda: parts.dispatch.stop(DRAIN_S))
             for way in tuple(parts.dispatch.ways.values()):
                 await self._step(f"stopping line {way.facts.name}", way.line.stop)
+            await self._step("stopping channels", parts.channels.stop)
         if store is not None:
             await self._step("closing the store", store.stop)
 

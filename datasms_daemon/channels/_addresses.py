@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
 # Strict on purpose: what this takes, every URL parser reads alike. No userinfo, no fragment, no backslash, no
@@ -43,6 +44,26 @@ _PRIVATE = (
 )
 # All of IPv6 that is handed out for use. Outside are ::, IPv4-mapped, NAT64, link-local and multicast addresses.
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
+
+
+class Hosts:
+    """Where requests may go.
+
+    ``exact``: ``name`` (port 443) or ``name:port``. ``below``: these names and all below them, port 443; ``*`` is any
+    name or address. All lower case.
+    """
+
+    def __init__(self, exact: Iterable[str] = (), below: Iterable[str] = ()) -> None:
+        self._exact = frozenset(exact)
+        self._below = tuple(below)
+
+    def admit(self, place: str) -> bool:
+        """Whether requests may go to ``place``, as ``netloc`` writes it."""
+        return place in self._exact or any(_is_below(place, name) for name in self._below)
+
+
+def _is_below(place: str, name: str) -> bool:
+    return name == "*" or place == name or place.endswith(f".{name}")
 
 
 def is_allowed(address: str, *, private: bool) -> bool:

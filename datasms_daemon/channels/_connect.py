@@ -20,7 +20,7 @@ from twisted.web.client import URI
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
-from datasms_daemon.channels._addresses import host_and_port, is_allowed
+from datasms_daemon.channels._addresses import Hosts, host_and_port, is_allowed
 from datasms_daemon.crypto.tls import VerifiedEndpoint, VerifiedPeer, authorities
 from datasms_daemon.errors import DatasmsError
 
@@ -39,11 +39,10 @@ class AddressRefused(DatasmsError):
 class Endpoints:
     """One endpoint and one TLS context a host: making them anew costs as much as the rest of a request.
 
-    ``hosts`` are ``name`` (port 443) or ``name:port``.
     Raises ConfigError when ``ca_file`` cannot be used.
     """
 
-    def __init__(self, reactor: Reactor, *, hosts: frozenset[str], allow_private: bool, ca_file: Path | None) -> None:
+    def __init__(self, reactor: Reactor, *, hosts: Hosts, allow_private: bool, ca_file: Path | None) -> None:
         self._reactor = _GuardedReactor(reactor, allow_private)
         self._clock = reactor
         self._hosts = hosts
@@ -57,7 +56,7 @@ class Endpoints:
             return known
         host = uri.host.decode("ascii")
         written = f"[{host}]" if ":" in host else host
-        if uri.scheme != b"https" or host_and_port(written, uri.port) not in self._hosts:
+        if uri.scheme != b"https" or not self._hosts.admit(host_and_port(written, uri.port)):
             raise AddressRefused("host not allowed")
         plain = HostnameEndpoint(self._reactor, host, uri.port, timeout=CONNECT_TIMEOUT_S)
         peer = VerifiedPeer(host, self._trusted)

@@ -27,13 +27,15 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
-from datasms_daemon.channels._addresses import netloc
+from datasms_daemon.channels._addresses import Hosts, netloc
 from datasms_daemon.channels._connect import AddressRefused, Endpoints, Reactor
 from datasms_daemon.channels._http import BODY_LIMIT, PARSED_URLS, Connection, Exchange, KeepingAgent
 from datasms_daemon.crypto.tls import PeerRefused
 from datasms_daemon.model import Record
 
 log = Logger()
+
+Method = Literal["GET", "POST", "DELETE"]
 
 
 class Answer(Record, frozen=True):
@@ -62,10 +64,10 @@ class AnswerRefused(Exception):
 
 
 class SafeClient:
-    """Posts to the hosts of ``hosts``: each ``name`` (port 443) or ``name:port``, lower case.
+    """Asks the hosts that ``hosts`` admit.
 
     At most ``concurrency`` requests are under way, each host keeps as many connections for at most IDLE_TIMEOUT_S.
-    ``total_timeout_s`` counts from the call of ``post`` to the last byte of the body. ``allow_private`` admits
+    ``total_timeout_s`` counts from the call to the last byte of the body. ``allow_private`` admits
     loopback and private networks. Raises ConfigError when ``ca_file`` cannot be used.
     """
 
@@ -73,7 +75,7 @@ class SafeClient:
         self,
         reactor: Reactor,
         *,
-        hosts: frozenset[str],
+        hosts: Hosts,
         allow_private: bool,
         ca_file: Path | None,
         concurrency: int,
@@ -94,6 +96,12 @@ class SafeClient:
     async def post(
         self, url: str, headers: dict[str, str], body: bytes, *, timeout_s: float | None = None
     ) -> Answer | Failed:
+        """``ask`` with POST."""
+        return await self.ask("POST", url, headers, body, timeout_s=timeout_s)
+
+    async def ask(
+        self, method: Method, url: str, headers: dict[str, str], body: bytes = b"", *, timeout_s: float | None = None
+    ) -> Answer | Failed:
         """The far end's answer, whatever its status, within the total time (or ``timeout_s`` if that is less).
 
         A connection whose exchange did not end well is aborted, never used again (I42). Cancelling is such an end.
@@ -104,7 +112,7 @@ class SafeClient:
         if self._stopped:
             return Failed("nothing_sent", "stopped")
         exchange = _Exchange(body)
-        work = Deferred.fromCoroutine(self._exchange(parsed, headers, exchange))
+        work = Deferred.fromCoroutine(self._exchange(method, parsed, headers, exchange))
         limit_s = self._total_timeout_s if timeout_s is None else min(timeout_s, self._total_timeout_s)
         timer = self._reactor.callLater(limit_s, work.cancel)
         self._under_way.add(work)
@@ -118,7 +126,7 @@ class SafeClient:
             else:
                 # Where, but not the exception's text, which may quote the request.
                 at = traceback.format_tb(problem.__traceback__)
-                log.error("fault while posting to {host}: {reason}", host=parsed.host, reason=reason, at=at)
+                log.error("fault while asking {host}: {reason}", host=parsed.host, reason=reason, at=at)
             lasting = isinstance(problem, PeerRefused | AddressRefused)
             return Failed("maybe_sent" if exchange.was_written else "nothing_sent", reason, lasting)
         finally:
@@ -133,11 +141,11 @@ class SafeClient:
             work.cancel()
         await self._agent.close()
 
-    async def _exchange(self, url: _Url, headers: dict[str, str], exchange: _Exchange) -> Answer:
+    async def _exchange(self, method: Method, url: _Url, headers: dict[str, str], exchange: _Exchange) -> Answer:
         await self._slots.acquire()
         try:
             response = await self._http.request(
-                "POST",
+                method,
                 url,
                 headers=Headers({name: [value] for name, value in headers.items()}),
                 data=exchange,
@@ -153,7 +161,8 @@ class SafeClient:
 
     def _parsed(self, url: str) -> _Url | None:
         parsed = self._urls.get(url)
-        if parsed is None and netloc(url) in self._hosts:
+        place = None if parsed is not None else netloc(url)
+        if place is not None and self._hosts.admit(place):
             parsed = _Url.parsed(url)
             if len(self._urls) < PARSED_URLS:
                 self._urls[url] = parsed

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from datasms_daemon.config import records
-from datasms_daemon.interfaces import IChannel
-from datasms_daemon.model import Accepted, DeviceId, Outcome, PushOrder
+from datasms_daemon.config.channels import DirectChannel
+from datasms_daemon.interfaces import IChannel, IChannelHost
+from datasms_daemon.model import Accepted, DeviceId, Outcome, PushOrder, Verdict
 
 log = Logger()
 
@@ -62,11 +62,13 @@ class Presence:
 class Direct:
     """The channel of devices that come to us."""
 
-    def __init__(self, options: records.DirectChannel, presence: Presence) -> None:
+    carries_text = False
+
+    def __init__(self, options: DirectChannel, presence: Presence) -> None:
         self.name = options.name
         self._presence = presence
 
-    def start(self) -> None:
+    def start(self, host: IChannelHost) -> None:
         """Nothing to do."""
 
     async def stop(self) -> None:
@@ -76,3 +78,11 @@ class Direct:
         """Always Accepted: the inbox keeps the message until the device asks, and whoever is connected is told now."""
         self._presence.notify(order.device.id)
         return Accepted()
+
+    async def withdraw(self, order: PushOrder) -> None:
+        """Whoever is connected looks at the inbox again, where the message is over."""
+        self._presence.notify(order.device.id)
+
+    async def check(self) -> Verdict:
+        """Always good: there is nobody else in it."""
+        return Verdict(True, ("devices connect to MxService; no other service is needed",))

@@ -4,27 +4,45 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 
 import msgspec
 from zope.interface import implementer
 
-from datasms_daemon.channels._addresses import netloc
+from datasms_daemon.channels._addresses import Hosts, netloc
+from datasms_daemon.channels._answers import outcome_of_failure, retry_at
 from datasms_daemon.channels._connect import Reactor
-from datasms_daemon.channels._google import AccessToken, read_service_account
+from datasms_daemon.channels._google import read_service_account
+from datasms_daemon.channels._oauth import AccessToken
 from datasms_daemon.channels._push import Answer, Failed, SafeClient
-from datasms_daemon.config import records
+from datasms_daemon.config.channels import FcmChannel
 from datasms_daemon.errors import ConfigError
-from datasms_daemon.interfaces import IChannel
-from datasms_daemon.model import Accepted, AddressGone, Later, LineDown, NotSent, Outcome, PushOrder, Secret, Unknown
+from datasms_daemon.interfaces import IChannel, IChannelHost
+from datasms_daemon.model import (
+    Accepted,
+    AddressGone,
+    Later,
+    LineDown,
+    NotSent,
+    Outcome,
+    PushOrder,
+    Secret,
+    Unknown,
+    Verdict,
+)
 
 MAX_TTL_S = 2_419_200  # four weeks
 DEFAULT_RETRY_MS = 60_000
-MAX_RETRY_MS = 3_600_000
 FCM_ERROR = "type.googleapis.com/google.firebase.fcm.v1.FcmError"
 # The APNs or web push credentials in the Firebase project are bad; a new token of ours would not help.
 THIRD_PARTY = ("THIRD_PARTY_AUTH_ERROR", "APNS_AUTH_ERROR")
+COLLAPSE_KEY = "datasms"
+NOBODY = "datasms-test"
+ADVICE = {
+    401: "the key file's account is not accepted; make a new key in the console",
+    403: "the account may not send: give it the role Firebase Cloud Messaging API Admin, and enable that API",
+    404: "there is no such project",
+    429: "the project's quota is used up",
+}
 ADDRESS_FIELDS = ("message.token", "message.fid", "token", "fid")
 
 
@@ -67,7 +85,9 @@ class _Sent(msgspec.Struct, frozen=True):
 class Fcm:
     """Pushes through one Firebase project. Raises ConfigError when key file, endpoint or CA file cannot be used."""
 
-    def __init__(self, options: records.FcmChannel, reactor: Reactor, now_ms: Callable[[], int]) -> None:
+    carries_text = False
+
+    def __init__(self, options: FcmChannel, reactor: Reactor, now_ms: Callable[[], int]) -> None:
         self.name = options.name
         self._clock = reactor
         self._now_ms = now_ms
@@ -76,18 +96,19 @@ class Fcm:
         host, token_host = netloc(options.endpoint), netloc(account.token_uri)
         if host is None or token_host is None:
             raise ConfigError([f"channel {options.name}: endpoint: must be a plain https URL"])
+        self._project = account.project_id
         self._url = f"{options.endpoint.rstrip('/')}/v1/projects/{account.project_id}/messages:send"
         self._client = SafeClient(
             reactor,
-            hosts=frozenset((host, token_host)),
+            hosts=Hosts((host, token_host)),
             allow_private=options.allow_private,
             ca_file=options.ca_file,
             concurrency=options.concurrency,
             total_timeout_s=self._timeout_s,
         )
-        self._token = AccessToken(account, self._client.post, reactor, now_ms)
+        self._token = AccessToken(account.token_uri, lambda: account.form(now_ms() // 1000), self._client.post, reactor)
 
-    def start(self) -> None:
+    def start(self, host: IChannelHost) -> None:
         """Nothing to do: the token is fetched and connections are made by the first push."""
 
     async def stop(self) -> None:
@@ -99,13 +120,38 @@ class Fcm:
         body = to_request(order, self._now_ms() // 1000)
         if body is None:
             return NotSent("the device's address has neither token nor fid", final=True)
+        return await self._deliver(body)
+
+    async def withdraw(self, order: PushOrder) -> None:
+        """A quiet push that takes the place of a stored wake-up, and tells a client to forget the message."""
+        body = to_request(order, self._now_ms() // 1000, withdraws=True)
+        if body is not None:
+            await self._deliver(body)
+
+    async def check(self) -> Verdict:
+        """Has FCM look at a message to nobody (validate_only): it comes as far as the made-up address, or not."""
+        nobody = {"validate_only": True, "message": {"token": NOBODY, "data": {"datasms": "1"}}}
+        answer = await self._send_with_token(msgspec.json.encode(nobody))
+        if not isinstance(answer, Answer):
+            return Verdict(False, (f"no answer from FCM: {answer.reason}",))
+        error = _error_of(answer.body)
+        if answer.status == 200 or error.code == "UNREGISTERED" or error.names_the_address:
+            return Verdict(True, (f"project {self._project}: Google takes the key, FCM takes messages",))
+        reason = f"{ADVICE.get(answer.status, 'refused')} ({answer.status} {error.code})"
+        return Verdict(False, (f"project {self._project}: {reason}",))
+
+    async def _deliver(self, body: bytes) -> Outcome:
+        answer = await self._send_with_token(body)
+        if isinstance(answer, Answer):
+            return outcome_of(answer.status, answer.headers, answer.body, self._now_ms())
+        return outcome_of_failure(answer) if isinstance(answer, Failed) else answer
+
+    async def _send_with_token(self, body: bytes) -> Answer | Failed | Later | LineDown:
         until = self._clock.seconds() + self._timeout_s
         answer = await self._send(body, until)
         if isinstance(answer, Answer) and _token_refused(answer):
             answer = await self._send(body, until)
-        if isinstance(answer, Answer):
-            return outcome_of(answer.status, answer.headers, answer.body, self._now_ms())
-        return _outcome_of_failure(answer) if isinstance(answer, Failed) else answer
+        return answer
 
     async def _send(self, body: bytes, until: float) -> Answer | Failed | Later | LineDown:
         token = await self._token.get(self._left(until))
@@ -121,17 +167,29 @@ class Fcm:
         return max(0.0, until - self._clock.seconds())
 
 
-def to_request(order: PushOrder, now_s: int) -> bytes | None:
-    """The request's JSON (fcm.md §§ 3-5) at ``now_s`` seconds UTC; None for an address without token and fid."""
+def to_request(order: PushOrder, now_s: int, *, withdraws: bool = False) -> bytes | None:
+    """The request's JSON (fcm.md §§ 3-5) at ``now_s`` seconds UTC; None for an address without token and fid.
+
+    What need not be at once shares one collapse key, so that a device that is away finds one wake-up and not a hundred,
+    at which FCM would drop them all; the inbox has the rest. ``withdraws``: the message is over.
+    """
     address = order.device.address
     kind = "fid" if "fid" in address else "token"
     if not address.get(kind):
         return None
     ttl_s = min(max(order.ttl_ms // 1000, 0), MAX_TTL_S)
+    urgent = order.urgent and not withdraws
+    android: dict[str, str | bool] = {
+        "priority": "HIGH" if urgent else "NORMAL",
+        "ttl": f"{ttl_s}s",
+        "direct_boot_ok": True,
+    }
+    if not urgent:
+        android["collapse_key"] = COLLAPSE_KEY
     message = {
         kind: address[kind],
-        "data": {"datasms": "1", "id": order.message},
-        "android": {"priority": "HIGH" if order.urgent else "NORMAL", "ttl": f"{ttl_s}s", "direct_boot_ok": True},
+        "data": {"datasms": "1", "withdrawn" if withdraws else "id": order.message},
+        "android": android,
         "apns": {
             # FCM refuses any other priority for a message without a notification.
             "headers": {"apns-priority": "5", "apns-expiration": str(now_s + ttl_s if ttl_s else 0)},
@@ -160,20 +218,14 @@ def outcome_of(status: int, headers: Mapping[str, str], body: bytes, now_ms: int
         case 401 | 403 | 404:
             return LineDown(reason)
         case 429:
-            return Later(reason, _retry_at(headers, now_ms) or now_ms + DEFAULT_RETRY_MS)
+            return Later(reason, retry_at(headers, now_ms) or now_ms + DEFAULT_RETRY_MS)
         case 503:
-            return Later(reason, _retry_at(headers, now_ms))
+            return Later(reason, retry_at(headers, now_ms))
     if status >= 500 or status == 408:
         return Unknown(reason)
     if 300 <= status < 400:
         return LineDown(f"{status}: redirects are not followed")
     return NotSent(reason, final=True)
-
-
-def _outcome_of_failure(failed: Failed) -> Outcome:
-    if failed.phase == "maybe_sent":
-        return Unknown(failed.reason)
-    return LineDown(failed.reason) if failed.lasting else Later(failed.reason)
 
 
 def _token_refused(answer: Answer) -> bool:
@@ -195,17 +247,3 @@ def _error_of(body: bytes) -> _Error:
         return msgspec.json.decode(body, type=_ErrorBody).error
     except (msgspec.DecodeError, UnicodeDecodeError):
         return _Error()
-
-
-def _retry_at(headers: Mapping[str, str], now_ms: int) -> int | None:
-    """When Retry-After (RFC 9110 § 10.2.3: seconds or a date) allows the next try, an hour from now at most."""
-    value = headers.get("retry-after", "").strip()
-    if value.isdecimal():
-        wait_ms = int(value[:9]) * 1000
-    else:
-        try:
-            date = parsedate_to_datetime(value)
-        except (ValueError, OverflowError):
-            return None
-        wait_ms = int((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * 1000) - now_ms
-    return now_ms + min(max(wait_ms, 0), MAX_RETRY_MS)

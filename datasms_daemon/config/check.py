@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from datasms_daemon.config.channels import FcmChannel
 from datasms_daemon.config.options import driver_of, drivers_of, element_of, options_of
 from datasms_daemon.config.problems import Problems, below, nearest
-from datasms_daemon.config.records import Config, FcmChannel, Http, Rule, SmppLine, When
+from datasms_daemon.config.records import Config, Http, Rule, SmppLine, When
 from datasms_daemon.config.units import parse_listen
 from datasms_daemon.rules.conditions import split_not
 from datasms_daemon.rules.numbers import is_country, normalise

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, NewType, TypeGuard, Union, get_args, get_
 import msgspec
 from msgspec import NODEFAULT, Meta
 
-from datasms_daemon.config.records import Duration, Options, Size
+from datasms_daemon.config.kinds import Duration, Options, Size
 from datasms_daemon.model import Record, Secret
 
 

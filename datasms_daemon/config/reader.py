@@ -12,6 +12,7 @@ from typing import Final, cast
 from msgspec import Meta
 
 from datasms_daemon.config.files import Files
+from datasms_daemon.config.kinds import Duration, Options, Size
 from datasms_daemon.config.options import (
     Option,
     drivers_of,
@@ -25,7 +26,6 @@ from datasms_daemon.config.options import (
     words_of,
 )
 from datasms_daemon.config.problems import Problems, below, nearest
-from datasms_daemon.config.records import Duration, Options, Size
 from datasms_daemon.config.units import parse_duration, parse_size
 from datasms_daemon.model import Secret
 

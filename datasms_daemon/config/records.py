@@ -1,30 +1,19 @@
 """Every option of the configuration file: name, type, unit, default and effect, in one place.
 
-The loader, the generated sample and the option reference all read these records. ``Duration`` is milliseconds and is
-written ``90s 5m 2h 3d`` in the file; ``Size`` is bytes and written ``15M``.
+The loader, the generated sample and the option reference all read these records and those of ``channels``.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, NewType
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
+from datasms_daemon.config.channels import ChannelOptions, DirectChannel
+from datasms_daemon.config.kinds import DAY, HOUR, MINUTE, SECOND, Duration, Options, Size
 from datasms_daemon.model import LineName, OnUnknown, Secret, Success
-
-Duration = NewType("Duration", int)
-Size = NewType("Size", int)
-
-SECOND = 1_000
-MINUTE = 60 * SECOND
-HOUR = 60 * MINUTE
-DAY = 24 * HOUR
-
-
-class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of all tables of the file; an unknown key is a problem."""
 
 
 class Daemon(Options, frozen=True, kw_only=True):
@@ -169,32 +158,6 @@ class SmppLine(Line, frozen=True, kw_only=True):
 
 
 LineOptions = DatasmsLine | SmppLine
-
-
-class Channel(Options, frozen=True, kw_only=True):
-    name: Annotated[str, Meta(description="How devices name this channel")]
-    enabled: Annotated[bool, Meta(description="Whether devices are reached through it")] = True
-    concurrency: Annotated[int, Meta(description="Pushes at once", ge=1)] = 50
-
-
-class DirectChannel(Channel, frozen=True, kw_only=True):
-    driver: Annotated[Literal["direct"], Meta(description="Devices that are connected to MxService")] = "direct"
-
-
-class FcmChannel(Channel, frozen=True, kw_only=True):
-    driver: Annotated[Literal["fcm"], Meta(description="Firebase Cloud Messaging: Android devices")] = "fcm"
-    credentials_file: Annotated[
-        Path, Meta(description="The service account's key file from the Firebase console", examples=["firebase.json"])
-    ]
-    endpoint: Annotated[str, Meta(description="Base URL of the service")] = "https://fcm.googleapis.com"
-    ca_file: Annotated[
-        Path | None, Meta(description="PEM of the CA to trust instead of the system's", examples=["ca.pem"])
-    ] = None
-    allow_private: Annotated[bool, Meta(description="Allow an endpoint in a private network")] = False
-    timeout: Annotated[Duration, Meta(description="Whole time for one push, answer included")] = Duration(15 * SECOND)
-
-
-ChannelOptions = DirectChannel | FcmChannel
 
 
 class When(Options, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from datasms_daemon.config.check import OUT_ONLY
+from datasms_daemon.config.kinds import Duration, Options, Size
 from datasms_daemon.config.options import (
     Option,
     driver_of,
@@ -24,7 +25,7 @@ from datasms_daemon.config.options import (
     value_of,
     words_of,
 )
-from datasms_daemon.config.records import Config, Duration, InboundRule, Options, Size
+from datasms_daemon.config.records import Config, InboundRule
 from datasms_daemon.config.units import format_duration, format_size
 from datasms_daemon.model import Secret
 

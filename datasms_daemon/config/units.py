@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from datasms_daemon.config.records import DAY, HOUR, MINUTE, SECOND
+from datasms_daemon.config.kinds import DAY, HOUR, MINUTE, SECOND
 
 _DURATIONS = {"d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND}
 _SIZES = {"G": 1 << 30, "M": 1 << 20, "K": 1 << 10}

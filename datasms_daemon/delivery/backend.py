@@ -19,14 +19,16 @@ from datasms_daemon.model import (
     DeviceId,
     DeviceReceipt,
     DeviceState,
+    HookAnswer,
+    HookCall,
     InboxItem,
     NewRegistration,
     Registration,
     RegistrationState,
 )
 from datasms_daemon.rules import registration as numbers
-from datasms_daemon.store import directory, handovers, operations, registrations
-from datasms_daemon.store.handovers import InboxRow
+from datasms_daemon.store import directory, operations, pushes, registrations
+from datasms_daemon.store.pushes import InboxRow
 from datasms_daemon.store.store import Db, Store
 
 SEEN_EVERY_MS = 300_000
@@ -53,6 +55,7 @@ class Backend:
         watch: WatchInbox,
         revoked: Callable[[DeviceId], None],
         in_thread: Callable[[Callable[[], str]], Awaitable[str]],
+        hook: Callable[[HookCall], Awaitable[HookAnswer | None]],
     ) -> None:
         self._config = config
         self._store = store
@@ -65,6 +68,7 @@ class Backend:
         self._watch = watch
         self._revoked = revoked
         self._in_thread = in_thread
+        self._hook = hook
         self._waiting: dict[str, set[Callable[[], None]]] = {}
         self._known: dict[str, Device] = {}
         self._forgotten = 0
@@ -156,7 +160,7 @@ class Backend:
         """See IBackend. A message whose recipient or text was tampered with is not shown (I39)."""
         now = self._now_ms()
         while True:
-            rows = await self._store.read(partial(handovers.inbox, device=device, after=after, now=now, limit=limit))
+            rows = await self._store.read(partial(pushes.inbox, device=device, after=after, now=now, limit=limit))
             intact = tuple(_item(row) for row in rows if self._is_intact(row))
             if intact or not rows:
                 return intact
@@ -206,6 +210,10 @@ class Backend:
         gone = [token_hash for token_hash, device in self._known.items() if device.id in devices]
         for token_hash in gone:
             del self._known[token_hash]
+
+    async def hook(self, call: HookCall) -> HookAnswer | None:
+        """See IBackend."""
+        return await self._hook(call)
 
     # --- the inside --------------------------------------------------------------------------------------------------
 

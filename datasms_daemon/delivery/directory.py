@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from datasms_daemon.model import Device, DeviceId, Group, GroupId, Person, PersonId, Problem
 from datasms_daemon.store import directory, operations
@@ -10,12 +10,19 @@ from datasms_daemon.store.store import Db, Store
 
 
 class Directory:
-    """``revoked`` is told of every device that may do nothing any more."""
+    """``revoked`` is told of every device that may do nothing any more, ``changed`` of one that stays what it is."""
 
-    def __init__(self, store: Store, now_ms: Callable[[], int], revoked: Callable[[DeviceId], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        now_ms: Callable[[], int],
+        revoked: Callable[[DeviceId], None],
+        changed: Callable[[DeviceId], None],
+    ) -> None:
         self._store = store
         self._now_ms = now_ms
         self._revoked = revoked
+        self._changed = changed
 
     async def persons(self, after: str | None, limit: int) -> tuple[Person, ...]:
         """A page of persons in the order of their ids."""
@@ -97,7 +104,19 @@ class Directory:
         self._revoked(device)
         return found
 
+    async def retire(self, channel: str, address: dict[str, str], reason: str) -> None:
+        """The service of a channel says that an address is gone: its device gets no pushes until it comes back."""
+        now = self._now_ms()
 
-def _audit(db: Db, now: int, who: str, what: str, objects: list[str]) -> None:
+        def unit(db: Db) -> list[DeviceId]:
+            retired = directory.retire(db, channel, address)
+            _audit(db, now, f"channel:{channel}", f"device retired: {reason}", list(retired))
+            return retired
+
+        for device in await self._store.write(unit):
+            self._changed(device)
+
+
+def _audit(db: Db, now: int, who: str, what: str, objects: Sequence[str]) -> None:
     for object_ in objects:
         operations.audit(db, now, who, what, object_)

@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from datasms_daemon.config.records import DAY
+from datasms_daemon.config.kinds import DAY
 from datasms_daemon.delivery import handover as units
 from datasms_daemon.delivery.changes import Changes
 from datasms_daemon.delivery.handover import LineFacts, Settled

@@ -19,7 +19,7 @@ from datasms_daemon.model import (
 )
 from datasms_daemon.rules import lifecycle, receipts
 from datasms_daemon.rules.lifecycle import Decision, Handed
-from datasms_daemon.store import directory, handovers, messages, operations
+from datasms_daemon.store import directory, handovers, messages, operations, pushes
 from datasms_daemon.store.messages import Sealed
 from datasms_daemon.store.store import Db
 
@@ -70,7 +70,7 @@ def prepare(db: Db, line: LineFacts, message: Message, n: int, urgent: bool) -> 
     """The hand-over of attempt ``n``, with the message in the inbox of each device before any is told."""
     devices = directory.active_devices(db, message.person) if line.to_devices and message.person else ()
     if devices:
-        handovers.open_pushes(db, message.id, n, devices)
+        pushes.open_pushes(db, message.id, n, devices)
     own = message.per_line.get(line.name) or message.per_line.get(line.driver)
     return Handover(
         message=message.id,
@@ -91,14 +91,27 @@ def settle(db: Db, line: LineFacts, handover: Handover, result: HandoverResult, 
     progress = messages.progress(db, handover.message)
     if progress is None:
         return Settled(())
-    retired = handovers.close_pushes(db, handover.message, result.pushes)
+    retired = pushes.close_pushes(db, handover.message, result.pushes)
     changed = messages.apply(db, [lifecycle.handed(progress, handover.attempt, result.outcome, at)], at.now)
+    changed += _early(db, handover, result, at.now) if line.to_devices else []
     if isinstance(result.outcome, Accepted) and result.outcome.provider_ids and not line.to_devices:
         ids = result.outcome.provider_ids
         handovers.add_parts(db, line.name, handover.message, handover.attempt, ids, at.now)
         for early in handovers.take_unmatched(db, line.name, ids, handover.to):
             changed += [decision.progress for decision in apply_receipt(db, handovers.match(db, early), at.now)]
     return Settled(tuple(changed), tuple(retired))
+
+
+def _early(db: Db, handover: Handover, result: HandoverResult, now: int) -> list[Progress]:
+    """Applies what services said of these pushes before we had their answers (I22)."""
+    channels = {device.id: device.channel for device in handover.devices}
+    changed = []
+    for push in result.pushes:
+        ids = push.outcome.provider_ids if isinstance(push.outcome, Accepted) else ()
+        for early in pushes.take_early(db, channels[push.device], ids) if ids else ():
+            matched = pushes.match(db, early) or ()
+            changed += [decision.progress for each in matched for decision in apply_receipt(db, each, now)]
+    return changed
 
 
 def apply_receipt(db: Db, matched: handovers.Matched | None, now: int) -> list[Decision]:

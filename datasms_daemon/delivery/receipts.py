@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from datasms_daemon.delivery.changes import Changes
 from datasms_daemon.delivery.handover import apply_receipt
-from datasms_daemon.model import DeviceId, DeviceReceipt, LineReceipt
+from datasms_daemon.model import DeviceId, DeviceReceipt, LineReceipt, PushReceipt
 from datasms_daemon.ops.metrics import Metrics
 from datasms_daemon.rules.lifecycle import Decision
-from datasms_daemon.store import handovers
+from datasms_daemon.store import handovers, pushes
 from datasms_daemon.store.handovers import Matched
 from datasms_daemon.store.store import Db, Store
 
@@ -47,11 +47,10 @@ class Receipts:
             unknown: list[str] = []
             changed: list[Decision] = []
             for receipt in receipts:
-                attempt = handovers.push_attempt(db, receipt.message, device)
+                attempt = pushes.confirm(db, receipt.message, device, receipt.state)
                 if attempt is None:
                     unknown.append(receipt.message)
                     continue
-                handovers.mark_push(db, receipt.message, device, receipt.state)
                 matched = Matched(receipt.message, attempt, receipt.state, receipt.at)
                 changed += apply_receipt(db, matched, now)
             return unknown, changed
@@ -61,6 +60,32 @@ class Receipts:
             self._metrics.receipts.labels("device", receipt.state.value).inc()
         self._applied(changed)
         return tuple(unknown)
+
+    async def from_channel(self, receipt: PushReceipt) -> None:
+        """Commits what a channel's service says of one push; kept when the push's own answer is still to come (I22)."""
+        now = self._now_ms()
+
+        def unit(db: Db) -> tuple[bool, list[Decision]]:
+            matched = pushes.match(db, receipt)
+            if matched is None:
+                pushes.keep_early(db, receipt, now)
+            return matched is not None, [one for each in matched or () for one in apply_receipt(db, each, now)]
+
+        known, changed = await self._store.write(unit)
+        self._metrics.receipts.labels("channel", receipt.state.value).inc()
+        if not known:
+            self._metrics.unmatched.inc()
+        self._applied(changed)
+
+    async def all_read(self, channel: str, address: dict[str, str], at: int) -> None:
+        """Commits that everything delivered to an address before ``at`` was read."""
+        now = self._now_ms()
+
+        def unit(db: Db) -> list[Decision]:
+            matched = pushes.unread(db, channel, address, at)
+            return [one for each in matched for one in apply_receipt(db, each, now)]
+
+        self._applied(await self._store.write(unit))
 
     def _applied(self, decisions: list[Decision]) -> None:
         for decision in decisions:

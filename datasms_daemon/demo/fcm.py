@@ -54,6 +54,7 @@ class _Android(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     priority: Literal["HIGH", "NORMAL", "high", "normal"] = "NORMAL"
     ttl: str = "2419200s"
     direct_boot_ok: bool = False
+    collapse_key: str | None = None
 
 
 class _Apns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,6 +79,7 @@ class Pushed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     message: Pushed
+    validate_only: bool = False
 
 
 class _Header(msgspec.Struct, frozen=True):
@@ -215,10 +217,12 @@ class DemoFcm:
         if _content_type(request) != "application/json":
             return refusal(400, "INVALID_ARGUMENT")(request)
         try:
-            message = msgspec.json.decode(_content(request), type=_Body).message
+            asked = msgspec.json.decode(_content(request), type=_Body)
         except msgspec.DecodeError:
             return refusal(400, "INVALID_ARGUMENT", field="message")(request)
-        field = _fault(message)
+        message = asked.message
+        # Whoever only asks whether all is well has no device at hand.
+        field = "message.token" if asked.validate_only else _fault(message)
         if field is not None:
             return refusal(400, "INVALID_ARGUMENT", field=field)(request)
         scripted = self.script.get(message.address)

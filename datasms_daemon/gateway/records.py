@@ -11,7 +11,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
-from datasms_daemon.config.records import DAY
+from datasms_daemon.config.kinds import DAY
 from datasms_daemon.model import AcceptedMessage, AttemptState, DeviceState, LineName, MessageState, PersonId
 
 # ``$`` alone also matches before a newline at the end in Python.

@@ -13,6 +13,7 @@ from datasms_daemon.interfaces import IChannel, ILine, ILineHost
 from datasms_daemon.model import (
     Accepted,
     AddressGone,
+    Content,
     Device,
     DeviceId,
     Handover,
@@ -33,7 +34,7 @@ log = Logger()
 
 @implementer(ILine)
 class DatasmsDriver:
-    """Hands messages to the channels; starts them with itself and stops them after its last hand-over.
+    """Hands messages to the channels, which others start and stop.
 
     ``notify`` tells the connected clients of a device that there is news. ``now_ms`` is UTC. ``lease_ms`` must be
     longer than any channel's own time limit.
@@ -61,20 +62,16 @@ class DatasmsDriver:
         self._stopped = False
 
     def start(self, host: ILineHost) -> None:
-        """Start the channels; from now on there is room."""
+        """From now on there is room."""
         self._host = host
-        for channel in self._channels.values():
-            channel.start()
 
     async def stop(self) -> None:
-        """Take nothing more, wait for the hand-overs under way, then close the channels."""
+        """Take nothing more, and wait for the hand-overs under way."""
         self._stopped = True
         if self._in_flight:
             idle: Deferred[None] = Deferred()
             self._idle.append(idle)
             await idle
-        for channel in self._channels.values():
-            await channel.stop()
 
     def status(self) -> LineStatus:
         """Degraded while it has no room. Troubles of a single channel show in its pushes' outcomes."""
@@ -112,7 +109,8 @@ class DatasmsDriver:
         ttl_ms = max(0, handover.valid_until - self._now_ms())
         try:
             self._notify(device.id)
-            return await channel.push(PushOrder(handover.message, device, handover.urgent, ttl_ms))
+            content = Content(handover.text, handover.title) if channel.carries_text else None
+            return await channel.push(PushOrder(handover.message, device, handover.urgent, ttl_ms, content))
         except Exception:
             # A fault in one channel must not decide about the other devices; nobody knows how far it came.
             log.failure("channel {channel} failed", channel=device.channel)

@@ -22,7 +22,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from datasms_daemon.config.records import MINUTE, SmppLine
+from datasms_daemon.config.kinds import MINUTE
+from datasms_daemon.config.records import SmppLine
 from datasms_daemon.interfaces import ILineHost
 from datasms_daemon.lines.smpp_parts import Concat, number_of, user_data_of
 from datasms_daemon.lines.smpp_pdu import ShortMessage

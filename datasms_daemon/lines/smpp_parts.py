@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from datasms_daemon.config.records import DAY, HOUR, MINUTE, SECOND, SmppLine
+from datasms_daemon.config.kinds import DAY, HOUR, MINUTE, SECOND
+from datasms_daemon.config.records import SmppLine
 from datasms_daemon.lines.smpp_pdu import (
     MESSAGE_PAYLOAD,
     SAR_MSG_REF_NUM,

@@ -6,14 +6,19 @@ Times are integer milliseconds since 1970 UTC, spans integer milliseconds, phone
 from datasms_daemon.model.client import InboxItem, NewRegistration, Registration, RegistrationState
 from datasms_daemon.model.directory import RIGHTS, Device, Group, Key, Person
 from datasms_daemon.model.handover import (
+    Content,
     DeviceReceipt,
     Handover,
     HandoverResult,
+    HookAnswer,
+    HookCall,
     InboundText,
     LineReceipt,
     LineStatus,
     PushOrder,
+    PushReceipt,
     PushResult,
+    Verdict,
 )
 from datasms_daemon.model.messages import (
     Attempt,
@@ -76,6 +81,7 @@ __all__ = [
     "Attempt",
     "AttemptState",
     "Conflict",
+    "Content",
     "Device",
     "DeviceId",
     "DeviceReceipt",
@@ -89,6 +95,8 @@ __all__ = [
     "GroupId",
     "Handover",
     "HandoverResult",
+    "HookAnswer",
+    "HookCall",
     "Idempotency",
     "Inbound",
     "InboundText",
@@ -119,6 +127,7 @@ __all__ = [
     "Progress",
     "Push",
     "PushOrder",
+    "PushReceipt",
     "PushResult",
     "ReceiptState",
     "Recipient",
@@ -132,4 +141,5 @@ __all__ = [
     "Submission",
     "Success",
     "Unknown",
+    "Verdict",
 ]

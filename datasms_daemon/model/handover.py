@@ -22,16 +22,24 @@ class Handover(Record, frozen=True):
     devices: tuple[Device, ...] = ()
 
 
-class PushOrder(Record, frozen=True):
-    """One wake-up for one device; carries ids and urgency, never the text.
+class Content(Record, frozen=True):
+    """What a person is shown."""
 
-    ``ttl_ms`` is how long it is worth keeping.
+    text: str
+    title: str | None = None
+
+
+class PushOrder(Record, frozen=True):
+    """One push for one device, at ``device.address``; ``ttl_ms`` is how long it is worth keeping.
+
+    ``content`` is there only for channels that show it themselves; the others carry ids and urgency, never the text.
     """
 
     message: MessageId
     device: Device
     urgent: bool
     ttl_ms: int
+    content: Content | None = None
 
 
 class PushResult(Record, frozen=True):
@@ -60,6 +68,16 @@ class LineReceipt(Record, frozen=True):
     reason: str | None = None
 
 
+class PushReceipt(Record, frozen=True):
+    """A service's word about a push that it took under ``provider_id``: delivered, read or failed on the device."""
+
+    channel: str
+    provider_id: str
+    state: ReceiptState
+    at: int
+    reason: str | None = None
+
+
 class DeviceReceipt(Record, frozen=True):
     """A device's own word about a message in its inbox."""
 
@@ -69,7 +87,11 @@ class DeviceReceipt(Record, frozen=True):
 
 
 class InboundText(Record, frozen=True):
-    """A text from outside, whole again if it came in parts. ``key`` makes a repeat of the same delivery harmless."""
+    """A text from outside, whole again if it came in parts. ``key`` makes a repeat of the same delivery harmless.
+
+    ``line`` is the line or the channel it came by. From a channel, ``from_`` is the device's address there as one text,
+    and ``address`` the same as the channel's devices have it.
+    """
 
     line: LineName
     from_: str
@@ -77,6 +99,7 @@ class InboundText(Record, frozen=True):
     text: str
     at: int
     key: str
+    address: dict[str, str] | None = None
 
 
 class LineStatus(Record, frozen=True):
@@ -84,3 +107,29 @@ class LineStatus(Record, frozen=True):
 
     state: LineState
     reason: str | None = None
+
+
+class Verdict(Record, frozen=True):
+    """What a channel's test found: whether it is fit for use, and why, a sentence a finding."""
+
+    good: bool
+    findings: tuple[str, ...]
+
+
+class HookCall(Record, frozen=True):
+    """A service calls us: the channel's name, what follows it in the path, lower-case headers, the raw body.
+
+    The MxService that took the call has not looked into it.
+    """
+
+    channel: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class HookAnswer(Record, frozen=True):
+    """What the service is answered; a body is JSON."""
+
+    status: int = 200
+    body: bytes = b""

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IReactorTime
 
-from datasms_daemon.config.records import ChannelOptions, Mxservice
+from datasms_daemon.config.channels import ChannelOptions
+from datasms_daemon.config.records import Mxservice
 from datasms_daemon.interfaces import IBackend
 from datasms_daemon.mxservice.admission import Admission
 from datasms_daemon.mxservice.client_api import make_api

@@ -196,6 +196,12 @@ def revoke(db: Db, id_: DeviceId) -> bool:
     return db.execute(sql.REVOKE, {"id": id_}).rowcount > 0
 
 
+def retire(db: Db, channel: str, address: dict[str, str]) -> list[DeviceId]:
+    """No push goes to this address any more; the devices that had it."""
+    rows = db.execute(sql.RETIRE_ADDRESS, {"channel": channel, "address": address_text(address)}).fetchall()
+    return [DeviceId(row[0]) for row in rows]
+
+
 def address_text(address: dict[str, str]) -> str:
     """The one spelling of an address that is stored and compared."""
     return msgspec.json.encode(address, order="sorted").decode()

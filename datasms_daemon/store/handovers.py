@@ -1,26 +1,19 @@
-"""Verbs on what was handed over and what came back: pushes and inboxes, parts and receipts."""
+"""Verbs on what lines were handed and what came back: parts and receipts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from datasms_daemon.model import (
-    Accepted,
     Attempt,
-    Device,
-    DeviceId,
     LineName,
     LineReceipt,
-    LineText,
     MessageId,
-    PersonId,
-    PushResult,
     ReceiptState,
 )
-from datasms_daemon.rules.lifecycle import OUTCOME_NAMES
 from datasms_daemon.store import messages
 from datasms_daemon.store import statements as sql
 from datasms_daemon.store.writer import Db
@@ -37,66 +30,6 @@ class Matched(msgspec.Struct, frozen=True):
     state: ReceiptState
     at: int
     reason: str | None = None
-
-
-class InboxRow(msgspec.Struct, frozen=True):
-    """One message in a device's inbox, with what binds it to its recipient."""
-
-    seq: int
-    id: MessageId
-    created_at: int
-    priority: str
-    title: str | None
-    text: str
-    valid_until: int
-    to: str | None
-    person: PersonId | None
-    per_line: dict[str, LineText]
-    mac: bytes
-
-
-def open_pushes(db: Db, id_: MessageId, n: int, devices: Iterable[Device]) -> None:
-    """Puts the message into the devices' inboxes, before any of them is told."""
-    rows = [{"message": id_, "n": n, "device": device.id, "channel": device.channel} for device in devices]
-    db.executemany(sql.UPSERT_PUSH, rows)
-
-
-def close_pushes(db: Db, id_: MessageId, results: Iterable[PushResult]) -> list[DeviceId]:
-    """Keeps what became of each push; the devices whose address died and was still the same (I41)."""
-    retired = []
-    for result in results:
-        name = OUTCOME_NAMES[type(result.outcome)]
-        provider_id = ",".join(result.outcome.provider_ids) if isinstance(result.outcome, Accepted) else None
-        reason = None if isinstance(result.outcome, Accepted) else result.outcome.reason
-        state = "sent" if name == "accepted" else name
-        db.execute(
-            sql.UPDATE_PUSH,
-            {"message": id_, "device": result.device, "state": state, "reason": reason, "provider_id": provider_id},
-        )
-        if name == "address_gone":
-            address = msgspec.json.encode(result.address, order="sorted").decode()
-            if db.execute(sql.RETIRE, {"id": result.device, "address": address}).rowcount:
-                retired.append(result.device)
-    return retired
-
-
-def push_attempt(db: Db, id_: MessageId, device: DeviceId) -> Attempt | None:
-    """The attempt that brought the message to the device; None when it never was in its inbox."""
-    row = db.execute(sql.SELECT_PUSH_ATTEMPT, {"message": id_, "device": device}).fetchone()
-    return None if row is None else messages.attempt(db, id_, row[0])
-
-
-def mark_push(db: Db, id_: MessageId, device: DeviceId, state: ReceiptState) -> None:
-    """Keeps which device it was that confirmed."""
-    db.execute(
-        sql.UPDATE_PUSH, {"message": id_, "device": device, "state": state.value, "reason": None, "provider_id": None}
-    )
-
-
-def inbox(db: Db, device: DeviceId, after: int, now: int, limit: int) -> list[InboxRow]:
-    """What is in a device's inbox behind a cursor, oldest first."""
-    values = {"device": device, "after": after, "now": now, "limit": limit}
-    return [_inbox_row(row) for row in db.execute(sql.SELECT_INBOX, values)]
 
 
 def add_parts(db: Db, line: LineName, id_: MessageId, n: int, provider_ids: Sequence[str], now: int) -> None:
@@ -167,9 +100,3 @@ def _count_part(db: Db, row: tuple[Any, ...], receipt: LineReceipt) -> Matched |
         if state in states
     )
     return Matched(message, attempt, whole, receipt.at, receipt.reason)
-
-
-def _inbox_row(row: Any) -> InboxRow:
-    texts = msgspec.json.decode(row[9] or "{}", type=dict[str, LineText])
-    fields = (*row[:9], texts, row[10])
-    return InboxRow(*fields)

@@ -102,6 +102,7 @@ CREATE TABLE pushes (
     UNIQUE (message, device)
 ) STRICT;
 CREATE INDEX pushes_inbox ON pushes (device, seq);
+CREATE INDEX pushes_provider ON pushes (channel, provider_id) WHERE provider_id IS NOT NULL;
 
 CREATE TABLE receipts (
     line TEXT NOT NULL,

@@ -89,7 +89,25 @@ UPDATE pushes SET state = :state, reason = :reason, provider_id = :provider_id
 WHERE message = :message AND device = :device
 """
 SELECT_PUSHES = "SELECT seq, n, device, channel, state, reason FROM pushes WHERE message = :message ORDER BY seq"
-SELECT_PUSH_ATTEMPT = "SELECT n FROM pushes WHERE message = :message AND device = :device"
+# What a device has read stays read.
+MARK_PUSH = """
+UPDATE pushes SET state = CASE state WHEN 'read' THEN state ELSE :state END, reason = NULL
+WHERE message = :message AND device = :device RETURNING n
+"""
+SELECT_PUSH_BY_PROVIDER = """
+SELECT message, device FROM pushes WHERE channel = :channel AND provider_id = :provider_id ORDER BY seq DESC LIMIT 1
+"""
+SELECT_LIVE_PUSH = """
+SELECT 1 FROM pushes
+WHERE message = :message AND state NOT IN ('failed', 'address_gone', 'line_down', 'not_sent') LIMIT 1
+"""
+SELECT_UNREAD = """
+SELECT p.message, p.device FROM devices d JOIN pushes p ON p.device = d.id
+    JOIN attempts a ON a.message = p.message AND a.n = p.n
+WHERE d.channel = :channel AND d.address = :address AND p.channel = :channel AND p.state IN ('sent', 'delivered')
+    AND a.sent_at <= :at
+ORDER BY p.seq
+"""
 SELECT_INBOX = """
 SELECT p.seq, m.id, m.created_at, m.priority, m.title, m.text, m.valid_until, m.recipient, m.person, m.per_line, m.mac
 FROM pushes p JOIN messages m ON m.id = p.message
@@ -175,6 +193,9 @@ RETIRE = "UPDATE devices SET state = 'retired' WHERE id = :id AND address = :add
 RETIRE_OTHERS = """
 UPDATE devices SET state = 'retired'
 WHERE channel = :channel AND address = :address AND address <> '{}' AND id <> :id AND state = 'active' RETURNING id
+"""
+RETIRE_ADDRESS = """
+UPDATE devices SET state = 'retired' WHERE channel = :channel AND address = :address AND state = 'active' RETURNING id
 """
 UPDATE_DEVICE = """
 UPDATE devices SET address = :address, keys = :keys, name = :name, state = 'active'

@@ -28,6 +28,7 @@ from twisted.web.http import Request
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
+from datasms_daemon.channels._addresses import Hosts
 from datasms_daemon.channels._connect import Reactor
 from datasms_daemon.channels._push import Answer, Failed, SafeClient
 from datasms_daemon.demo import answers
@@ -61,7 +62,7 @@ class _World:
     def new_client(
         self,
         *,
-        hosts: frozenset[str] | None = None,
+        hosts: Hosts | None = None,
         ca_file: Path | None = None,
         allow_private: bool = True,
         concurrency: int = 4,
@@ -69,7 +70,7 @@ class _World:
     ) -> SafeClient:
         client = SafeClient(
             self.reactor,
-            hosts=frozenset((self.host,)) if hosts is None else hosts,
+            hosts=Hosts((self.host,)) if hosts is None else hosts,
             allow_private=allow_private,
             ca_file=ca_file or self.ca_file,
             concurrency=concurrency,
@@ -220,7 +221,7 @@ async def test_a_refused_connection_means_nothing_was_sent(world: _World) -> Non
 
 @pytest_twisted.ensureDeferred
 async def test_a_name_that_does_not_resolve_means_nothing_was_sent(world: _World) -> None:
-    client = world.new_client(hosts=frozenset(("nowhere.invalid",)), total_timeout_s=5)
+    client = world.new_client(hosts=Hosts(("nowhere.invalid",)), total_timeout_s=5)
     got = await client.post("https://nowhere.invalid/", {}, b"question")
     assert isinstance(got, Failed)
     assert (got.phase, got.lasting) == ("nothing_sent", False)
@@ -230,7 +231,7 @@ async def test_a_name_that_does_not_resolve_means_nothing_was_sent(world: _World
 async def test_a_server_that_never_speaks_tls_means_nothing_was_sent(world: _World) -> None:
     listening, port = _listen(world.reactor, _CanaryFactory())
     host = f"localhost:{port}"
-    client = world.new_client(hosts=frozenset((host,)))
+    client = world.new_client(hosts=Hosts((host,)))
     assert await client.post(f"https://{host}/", {}, b"question") == Failed("nothing_sent", "time limit")
     await maybeDeferred(listening.stopListening)
 
@@ -403,7 +404,7 @@ async def test_no_spelling_of_a_local_address_reaches_a_local_server(world: _Wor
     canary, port = _listen(world.reactor, factory)
 
     async def refused(host: str) -> None:
-        client = world.new_client(hosts=frozenset((f"{host}:{port}",)), allow_private=False, total_timeout_s=5)
+        client = world.new_client(hosts=Hosts((f"{host}:{port}",)), allow_private=False, total_timeout_s=5)
         got = await client.post(f"https://{host}:{port}/x", {}, b"question")
         assert isinstance(got, Failed), host
         assert got.phase == "nothing_sent", host
@@ -417,7 +418,7 @@ async def test_no_spelling_of_a_local_address_reaches_a_local_server(world: _Wor
 async def test_no_odd_url_passes_the_list_of_hosts(world: _World) -> None:
     factory = _CanaryFactory()
     canary, port = _listen(world.reactor, factory)
-    client = world.new_client(hosts=frozenset(("push.example",)), allow_private=True)
+    client = world.new_client(hosts=Hosts(("push.example",)), allow_private=True)
     for url in ODD:
         got = await client.post(url.format(port=port), {}, b"question")
         assert got == Failed("nothing_sent", "URL not allowed", lasting=True), url
@@ -462,7 +463,7 @@ def test_a_name_that_comes_to_mean_a_private_address_is_not_connected_to() -> No
     reactor.installNameResolver(cast(IHostnameResolver, _Rebinding([good], [bad], [bad, mapped, good])))
     client = SafeClient(
         cast(Reactor, reactor),
-        hosts=frozenset(("push.example",)),
+        hosts=Hosts(("push.example",)),
         allow_private=False,
         ca_file=None,
         concurrency=4,

@@ -15,6 +15,8 @@ from datasms_daemon.model import (
     DeviceId,
     DeviceReceipt,
     DeviceState,
+    HookAnswer,
+    HookCall,
     InboxItem,
     MessageId,
     NewRegistration,
@@ -70,11 +72,19 @@ class FakeBackend:
         self.stored_receipts: list[tuple[DeviceId, DeviceReceipt]] = []
         self.asked_tokens: list[str] = []
         self.reads = 0
+        self.hooks: list[HookCall] = []
         self.gate: Callable[[], Deferred[None]] | None = None
         self.meanwhile: Callable[[], None] | None = None
         self._inbox_watches = _Watched()
         self._registration_watches = _Watched()
         self._seq = 0
+
+    async def hook(self, call: HookCall) -> HookAnswer | None:
+        """Known is the channel ``viber``; it takes what says where it is from."""
+        self.hooks.append(call)
+        if call.channel != "viber":
+            return None
+        return HookAnswer(200 if "x-signature" in call.headers else 403, b'{"ok":true}')
 
     # What happens on the other side.
 

@@ -24,7 +24,8 @@ from twisted.web.iweb import IAgentEndpointFactory
 from twisted.web.websocket import WebSocketClientEndpoint, WebSocketTransport
 from zope.interface import implementer
 
-from datasms_daemon.config.records import DirectChannel, FcmChannel, Mxservice
+from datasms_daemon.config.channels import DirectChannel, FcmChannel
+from datasms_daemon.config.records import Mxservice
 from datasms_daemon.mxservice.site import make_site
 from datasms_daemon.web.listen import ServerCertificate, listen_tls
 from tests.fakes.backend import NOW, FakeBackend

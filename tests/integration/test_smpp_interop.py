@@ -18,7 +18,7 @@ from twisted.internet.posixbase import PosixReactorBase
 from twisted.internet.ssl import CertificateOptions, PrivateCertificate
 from twisted.internet.task import deferLater
 
-from datasms_daemon.config.records import Duration
+from datasms_daemon.config.kinds import Duration
 from datasms_daemon.demo.smsc import Smsc
 from datasms_daemon.errors import ConfigError
 from datasms_daemon.lines.smpp import SmppDriver, smpp_line

@@ -9,9 +9,10 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datasms_daemon.config.kinds import Options
 from datasms_daemon.config.load import load
 from datasms_daemon.config.options import drivers_of, element_of, is_table, options_of, value_of
-from datasms_daemon.config.records import Config, Options
+from datasms_daemon.config.records import Config
 from datasms_daemon.errors import ConfigError
 from datasms_daemon.rules.inbound import InboundRouter
 from datasms_daemon.rules.routing import Router

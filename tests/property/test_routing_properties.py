@@ -3,7 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasms_daemon.config.records import Config, DatasmsLine, Duration, Rule, SmppLine, StepOptions, When
+from datasms_daemon.config.kinds import Duration
+from datasms_daemon.config.records import Config, DatasmsLine, Rule, SmppLine, StepOptions, When
 from datasms_daemon.model import LineName
 from datasms_daemon.rules.routing import Facts, Router
 

@@ -14,7 +14,8 @@ from random import Random
 import pytest
 from twisted.internet.defer import Deferred
 
-from datasms_daemon.config.records import Duration, Rule, StepOptions, When
+from datasms_daemon.config.kinds import Duration
+from datasms_daemon.config.records import Rule, StepOptions, When
 from datasms_daemon.model import (
     Accepted,
     AddressGone,

@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from datasms_daemon.channels._google import AccessToken, read_service_account
+from datasms_daemon.channels._google import read_service_account
+from datasms_daemon.channels._oauth import AccessToken
 from datasms_daemon.channels._push import Answer, Failed
 from datasms_daemon.errors import ConfigError
 from datasms_daemon.model import Later, LineDown, Secret
@@ -71,7 +72,7 @@ class _World:
         self.clock = Clock()
         self.endpoint = _Endpoint()
         account = read_service_account(_key_file(tmp_path / "firebase.json"))
-        self.tokens = AccessToken(account, self.endpoint.post, self.clock, lambda: NOW)
+        self.tokens = AccessToken(account.token_uri, lambda: account.form(NOW // 1000), self.endpoint.post, self.clock)
 
     def ask(self, timeout_s: float = 15) -> Deferred[Secret | Later | LineDown]:
         return Deferred.fromCoroutine(self.tokens.get(timeout_s))

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import pytest
 
+from datasms_daemon.config.channels import FcmChannel
 from datasms_daemon.config.files import config_path
 from datasms_daemon.config.load import changes_needing_restart, load, load_with_warnings
-from datasms_daemon.config.records import Config, FcmChannel, SmppLine
+from datasms_daemon.config.records import Config, SmppLine
 from datasms_daemon.errors import ConfigError
 from datasms_daemon.model import OnUnknown, Secret, Success
 

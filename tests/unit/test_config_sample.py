@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from datasms_daemon.config.kinds import Options
 from datasms_daemon.config.load import load
 from datasms_daemon.config.options import Option, drivers_of, element_of, is_table, options_of, value_of
-from datasms_daemon.config.records import Config, Options
+from datasms_daemon.config.records import Config
 from datasms_daemon.config.sample import sample
 
 ETC = Path(__file__).parents[2] / "etc"

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from twisted.internet.defer import Deferred
 
-from datasms_daemon.config.records import Duration, StepOptions
+from datasms_daemon.config.kinds import Duration
+from datasms_daemon.config.records import StepOptions
 from datasms_daemon.model import (
     Accepted,
     AddressGone,

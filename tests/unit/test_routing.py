@@ -4,17 +4,8 @@ from itertools import product
 
 import pytest
 
-from datasms_daemon.config.records import (
-    Config,
-    DatasmsLine,
-    Duration,
-    InboundRule,
-    Priority,
-    Rule,
-    SmppLine,
-    StepOptions,
-    When,
-)
+from datasms_daemon.config.kinds import Duration
+from datasms_daemon.config.records import Config, DatasmsLine, InboundRule, Priority, Rule, SmppLine, StepOptions, When
 from datasms_daemon.model import InboundText, LineName, OnUnknown, SkippedLine, Step, Success
 from datasms_daemon.rules.inbound import InboundRouter
 from datasms_daemon.rules.routing import Facts, Routed, Router

@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol
 
-from datasms_daemon.config.records import Duration
+from datasms_daemon.config.kinds import Duration
 from datasms_daemon.demo.smsc import Fault, Smsc
 from datasms_daemon.lines.smpp_pdu import BIND_RECEIVER, BIND_TRANSMITTER
 from datasms_daemon.lines.smpp_status import RINVPASWD, ROK

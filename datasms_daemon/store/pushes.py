@@ -1,0 +1,138 @@
+"""Verbs on pushes: what is in which device's inbox, what its channel said of it, what the device said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from datasms_daemon.model import (
+    Accepted,
+    Attempt,
+    Device,
+    DeviceId,
+    LineName,
+    LineReceipt,
+    LineText,
+    MessageId,
+    PersonId,
+    PushReceipt,
+    PushResult,
+    ReceiptState,
+)
+from datasms_daemon.rules.lifecycle import OUTCOME_NAMES
+from datasms_daemon.store import messages
+from datasms_daemon.store import statements as sql
+from datasms_daemon.store.directory import address_text
+from datasms_daemon.store.handovers import Matched, keep_unmatched, take_unmatched
+from datasms_daemon.store.writer import Db
+
+
+class InboxRow(msgspec.Struct, frozen=True):
+    """One message in a device's inbox, with what binds it to its recipient."""
+
+    seq: int
+    id: MessageId
+    created_at: int
+    priority: str
+    title: str | None
+    text: str
+    valid_until: int
+    to: str | None
+    person: PersonId | None
+    per_line: dict[str, LineText]
+    mac: bytes
+
+
+def open_pushes(db: Db, id_: MessageId, n: int, devices: Iterable[Device]) -> None:
+    """Puts the message into the devices' inboxes, before any of them is told."""
+    rows = [{"message": id_, "n": n, "device": device.id, "channel": device.channel} for device in devices]
+    db.executemany(sql.UPSERT_PUSH, rows)
+
+
+def close_pushes(db: Db, id_: MessageId, results: Iterable[PushResult]) -> list[DeviceId]:
+    """Keeps what became of each push; the devices whose address died and was still the same (I41)."""
+    retired = []
+    for result in results:
+        name = OUTCOME_NAMES[type(result.outcome)]
+        provider_id = ",".join(result.outcome.provider_ids) if isinstance(result.outcome, Accepted) else None
+        reason = None if isinstance(result.outcome, Accepted) else result.outcome.reason
+        state = "sent" if name == "accepted" else name
+        db.execute(
+            sql.UPDATE_PUSH,
+            {"message": id_, "device": result.device, "state": state, "reason": reason, "provider_id": provider_id},
+        )
+        if name == "address_gone":
+            address = address_text(result.address)
+            if db.execute(sql.RETIRE, {"id": result.device, "address": address}).rowcount:
+                retired.append(result.device)
+    return retired
+
+
+def confirm(db: Db, id_: MessageId, device: DeviceId, state: ReceiptState) -> Attempt | None:
+    """Keeps that a device confirmed; the attempt that brought it the message. None: it never was in its inbox."""
+    rows = db.execute(sql.MARK_PUSH, {"message": id_, "device": device, "state": state.value}).fetchall()
+    return None if not rows else messages.attempt(db, id_, rows[0][0])
+
+
+def match(db: Db, receipt: PushReceipt) -> tuple[Matched, ...] | None:
+    """What a service's word means for the message, its push marked. None: no push has this id.
+
+    Nothing, where one device failed and another may still have it.
+    """
+    values = {"channel": receipt.channel, "provider_id": receipt.provider_id}
+    row = db.execute(sql.SELECT_PUSH_BY_PROVIDER, values).fetchone()
+    if row is None:
+        return None
+    message, device = row
+    attempt = confirm(db, message, device, receipt.state)
+    if attempt is None or (receipt.state is ReceiptState.FAILED and _is_alive(db, message)):
+        return ()
+    return (Matched(message, attempt, receipt.state, receipt.at, receipt.reason),)
+
+
+def keep_early(db: Db, receipt: PushReceipt, now: int) -> None:
+    """For the push whose own answer is still to come (I22)."""
+    as_line = LineReceipt(
+        _source(receipt.channel), (receipt.provider_id,), receipt.state, receipt.at, None, receipt.reason
+    )
+    keep_unmatched(db, as_line, now)
+
+
+def take_early(db: Db, channel: str, provider_ids: Iterable[str]) -> list[PushReceipt]:
+    """The receipts that were quicker than the answer with their id; they are taken out."""
+    early = take_unmatched(db, _source(channel), tuple(provider_ids), None)
+    return [PushReceipt(channel, one.provider_ids[0], one.state, one.at, one.reason) for one in early]
+
+
+def unread(db: Db, channel: str, address: dict[str, str], at: int) -> list[Matched]:
+    """Everything delivered to an address before ``at``, marked as read."""
+    values = {"channel": channel, "address": address_text(address), "at": at}
+    found = []
+    for message, device in db.execute(sql.SELECT_UNREAD, values).fetchall():
+        attempt = confirm(db, message, device, ReceiptState.READ)
+        if attempt is not None:
+            found.append(Matched(message, attempt, ReceiptState.READ, at))
+    return found
+
+
+def _source(channel: str) -> LineName:
+    # A line may have the same name.
+    return LineName(f"channel:{channel}")
+
+
+def _is_alive(db: Db, id_: MessageId) -> bool:
+    return db.execute(sql.SELECT_LIVE_PUSH, {"message": id_}).fetchone() is not None
+
+
+def inbox(db: Db, device: DeviceId, after: int, now: int, limit: int) -> list[InboxRow]:
+    """What is in a device's inbox behind a cursor, oldest first."""
+    values = {"device": device, "after": after, "now": now, "limit": limit}
+    return [_inbox_row(row) for row in db.execute(sql.SELECT_INBOX, values)]
+
+
+def _inbox_row(row: Any) -> InboxRow:
+    texts = msgspec.json.decode(row[9] or "{}", type=dict[str, LineText])
+    fields = (*row[:9], texts, row[10])
+    return InboxRow(*fields)
