@@ -80,6 +80,7 @@ class Parts:
             self._random.random,
             mac_key,
             self._is_urgent,
+            self._shows_text,
             self.changes,
             self.metrics,
             self._retired,
@@ -142,6 +143,11 @@ class Parts:
     def _is_urgent(self, priority: str) -> bool:
         known = self.config.priority.get(priority)
         return known is not None and known.urgent
+
+    def _shows_text(self, channel: str) -> bool:
+        # One that is gone from the configuration: better not repeated.
+        known = self.channels.get(channel)
+        return known is None or known.carries_text
 
     def _in_thread(self, work: Callable[[], T]) -> Awaitable[T]:
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work)

@@ -128,6 +128,7 @@ class DaemonService(Service):
         if parts is None:
             return
         await housekeeping.beat(parts.store, parts.clock, parts.metrics)
+        await parts.backend.write_seen()
         if parts.clock.now_ms() - parts.deadlines.last_run_ms < STALLED_MS:
             self._notifier.tell("WATCHDOG=1")
 
@@ -215,6 +216,7 @@ class DaemonService(Service):
             for way in tuple(parts.dispatch.ways.values()):
                 await self._step(f"stopping line {way.facts.name}", way.line.stop)
             await self._step("stopping channels", parts.channels.stop)
+            await self._step("noting devices", parts.backend.write_seen)
         if store is not None:
             await self._step("closing the store", store.stop)
 

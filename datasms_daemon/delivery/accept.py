@@ -18,6 +18,7 @@ from datasms_daemon.delivery.handover import LineFacts, prepare
 from datasms_daemon.model import (
     AcceptedMessage,
     AcceptedSubmission,
+    Device,
     Draft,
     Event,
     ExplainedStep,
@@ -58,7 +59,7 @@ class Target(msgspec.Struct, frozen=True):
     to: str | None
     person: PersonId | None
     groups: frozenset[str] = NO_GROUPS
-    has_device: bool = False
+    devices: tuple[Device, ...] = ()
 
 
 class Acceptance:
@@ -83,14 +84,14 @@ class Acceptance:
         if problems:
             return Taken(Refused(tuple(problems)))
         id_ = self._new_id()
-        new = [
-            self._message(submission, id_, draft, target, now)
+        placed = [
+            (self._message(submission, id_, draft, target, now), target.devices)
             for draft, found in zip(submission.drafts, targets, strict=True)
             for target in found
         ]
-        new = self._claim(new, now, lines, room)
+        new = self._claim([one for one, _ in placed], now, lines, room)
         messages.insert(db, new)
-        handovers = self._handovers(db, new, today, lines)
+        handovers = self._handovers(db, new, [devices for _, devices in placed], today, lines)
         answer = AcceptedSubmission(
             id_, tuple(AcceptedMessage(one.progress.id, one.sealed.message.to, one.progress.state) for one in new)
         )
@@ -128,11 +129,11 @@ class Acceptance:
     def _reached(self, db: Db, recipient: Recipient) -> list[Target] | Problem:
         if recipient.number is not None:
             owner = directory.owner(db, recipient.number)
-            return [Target(recipient.number, None) if owner is None else _target(db, owner, recipient.number)]
+            return [Target(recipient.number, None) if owner is None else self._target(db, owner, recipient.number)]
         if recipient.person is not None:
             if directory.person(db, recipient.person) is None:
                 return Problem(recipient.pointer, f"there is no person {recipient.person}")
-            return [_target(db, recipient.person, directory.first_number(db, recipient.person))]
+            return [self._target(db, recipient.person, directory.first_number(db, recipient.person))]
         if recipient.group is None:
             return Problem(recipient.pointer, "names nobody")
         members = directory.members_below(db, recipient.group)
@@ -140,7 +141,11 @@ class Acceptance:
             return Problem(recipient.pointer, f"there is no group {recipient.group}")
         if not members:
             return Problem(recipient.pointer, f"group {recipient.group} has no members")
-        return [_target(db, member, directory.first_number(db, member)) for member in members]
+        return [self._target(db, member, directory.first_number(db, member)) for member in members]
+
+    def _target(self, db: Db, person: PersonId, number: str | None) -> Target:
+        groups = directory.groups_of(db, person) if self._router.reads_groups else NO_GROUPS
+        return Target(number, person, groups, directory.active_devices(db, person))
 
     # --- what is stored ----------------------------------------------------------------------------------------------
 
@@ -154,7 +159,7 @@ class Acceptance:
                 person=target.person,
                 groups=target.groups,
                 class_=draft.class_,
-                has_device=target.has_device,
+                has_device=bool(target.devices),
                 text=draft.text,
                 lines=draft.lines,
                 allowed_lines=submission.allowed_lines,
@@ -194,14 +199,20 @@ class Acceptance:
         return claimed
 
     def _handovers(
-        self, db: Db, new: list[NewMessage], today: str, lines: Mapping[LineName, LineFacts]
+        self,
+        db: Db,
+        new: list[NewMessage],
+        devices: list[tuple[Device, ...]],
+        today: str,
+        lines: Mapping[LineName, LineFacts],
     ) -> Mapping[LineName, tuple[Handover, ...]]:
         made: dict[LineName, list[Handover]] = {}
-        for one in new:
+        for one, reached in zip(new, devices, strict=True):
             if one.opened is not None:
                 line = lines[LineName(one.opened.line)]
                 urgent = self._config.priority[one.sealed.message.priority].urgent
-                made.setdefault(line.name, []).append(prepare(db, line, one.sealed.message, one.opened.n, urgent))
+                handover = prepare(db, one.sealed.message, line, one.opened.n, urgent, reached)
+                made.setdefault(line.name, []).append(handover)
         for name, handovers in made.items():
             operations.count_sent(db, name, today, len(handovers))
         return {name: tuple(handovers) for name, handovers in made.items()}
@@ -220,10 +231,6 @@ class Acceptance:
         driver = next(options.driver for options in self._config.line if options.name == line)
         own = draft.per_line.get(line) or draft.per_line.get(driver)
         return parts_of(draft.text if own is None else own.text, alphabet)
-
-
-def _target(db: Db, person: PersonId, number: str | None) -> Target:
-    return Target(number, person, directory.groups_of(db, person), directory.has_device(db, person))
 
 
 def _accepted(now: int, routed: Routed) -> Event:

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from msgspec.structs import replace
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -72,6 +71,7 @@ class Backend:
         self._waiting: dict[str, set[Callable[[], None]]] = {}
         self._known: dict[str, Device] = {}
         self._forgotten = 0
+        self._unwritten: dict[DeviceId, int] = {}
 
     # --- registration ------------------------------------------------------------------------------------------------
 
@@ -204,6 +204,13 @@ class Backend:
         self.forget(device)
         self._revoked(device)
 
+    async def write_seen(self) -> None:
+        """Commits when devices were last there, all since the last time together: a write for each would cost as much
+        as the receipt it comes with."""
+        times, self._unwritten = self._unwritten, {}
+        if times:
+            await self._store.write(lambda db: directory.seen(db, times))
+
     def forget(self, *devices: DeviceId) -> None:
         """To be called when devices changed: their tokens are looked up again."""
         self._forgotten += 1
@@ -227,8 +234,7 @@ class Backend:
         if device.last_seen_at is not None and now - device.last_seen_at < SEEN_EVERY_MS:
             return
         self._remember(token_hash, replace(device, last_seen_at=now))
-        written: Deferred[None] = self._store.write(lambda db: directory.seen(db, device.id, now))
-        written.addErrback(lambda failure: self._log.warn("could not note a device: {why}", why=str(failure.value)))
+        self._unwritten[device.id] = now
 
     def _is_intact(self, row: InboxRow) -> bool:
         intact = binding.verify(self._mac_key, row.mac, row.id, row.to, row.person, row.text, row.title, row.per_line)

@@ -119,6 +119,7 @@ class Dispatch:
         jitter: Callable[[], float],
         mac_key: bytes,
         is_urgent: Callable[[str], bool],
+        shows_text: Callable[[str], bool],
         changes: Changes,
         metrics: Metrics,
         retired: Callable[[DeviceId], None],
@@ -129,6 +130,7 @@ class Dispatch:
         self._jitter = jitter
         self._mac_key = mac_key
         self._is_urgent = is_urgent
+        self._shows_text = shows_text
         self._changes = changes
         self._metrics = metrics
         self._retired = retired
@@ -270,7 +272,9 @@ class Dispatch:
         way.has_work = False
         try:
             claimed = await self._store.write(
-                lambda db: units.claim(db, way.facts, room, now, today, self._mac_key, self._is_urgent)
+                lambda db: units.claim(
+                    db, way.facts, room, now, today, self._mac_key, self._is_urgent, self._shows_text
+                )
             )
         finally:
             way.reserved -= room
@@ -284,7 +288,7 @@ class Dispatch:
         except Exception:
             self._log.failure("line {line} failed on message {message}", line=way.facts.name, message=handover.message)
             self._metrics.crashes.inc()
-            at = self._handed(handover, way.facts)
+            at = self._handed(handover, way.facts.to_devices)
             settled = await self._write(lambda db: units.crash(db, handover, at, "the line's driver failed"))
         else:
             settled = await self._settle(way.facts, handover, result)
@@ -296,11 +300,11 @@ class Dispatch:
 
     async def _settle(self, facts: LineFacts, handover: Handover, result: HandoverResult) -> Settled | None:
         self._metrics.outcomes.labels(facts.name, OUTCOME_NAMES[type(result.outcome)]).inc()
-        at = self._handed(handover, facts)
+        at = self._handed(handover, facts.to_devices and not result.once)
         return await self._write(lambda db: units.settle(db, facts, handover, result, at))
 
-    def _handed(self, handover: Handover, facts: LineFacts) -> Handed:
-        return Handed(self._now_ms(), self._jitter(), handover.urgent, facts.to_devices)
+    def _handed(self, handover: Handover, drops_repeats: bool) -> Handed:
+        return Handed(self._now_ms(), self._jitter(), handover.urgent, drops_repeats)
 
     async def _skip(self, name: LineName) -> None:
         """Moves messages on that wait for a line the configuration no longer has."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import msgspec
+from msgspec import structs
 
 from datasms_daemon.crypto import binding
 from datasms_daemon.model import (
     Accepted,
+    Device,
     DeviceId,
     Handover,
     HandoverResult,
@@ -48,7 +50,14 @@ class Settled(msgspec.Struct, frozen=True):
 
 
 def claim(
-    db: Db, line: LineFacts, limit: int, now: int, today: str, mac_key: bytes, is_urgent: Callable[[str], bool]
+    db: Db,
+    line: LineFacts,
+    limit: int,
+    now: int,
+    today: str,
+    mac_key: bytes,
+    is_urgent: Callable[[str], bool],
+    shows_text: Callable[[str], bool],
 ) -> Claimed:
     """Opens attempts for what is ready for a line, at most ``limit``, and counts them against ``today``."""
     to_make, moved = [], []
@@ -58,7 +67,11 @@ def claim(
             moved += messages.apply(db, [lifecycle.tampered(progress, now)], now)
         elif (decision := lifecycle.claim(progress, now, line.lease_ms)) is not None:
             messages.apply(db, [decision], now)
-            to_make.append(prepare(db, line, message, decision.progress.attempt, is_urgent(message.priority)))
+            n, urgent = decision.progress.attempt, is_urgent(message.priority)
+            devices = directory.active_devices(db, message.person) if line.to_devices and message.person else ()
+            free = once(db, message, devices, shows_text) if n > 1 else devices
+            handover = prepare(db, message, line, n, urgent, free)
+            to_make.append(structs.replace(handover, held_back=len(free) < len(devices)))
         elif (late := lifecycle.due(progress, now)) is not None:
             moved += messages.apply(db, [late], now)
     if to_make:
@@ -66,9 +79,21 @@ def claim(
     return Claimed(tuple(to_make), tuple(moved))
 
 
-def prepare(db: Db, line: LineFacts, message: Message, n: int, urgent: bool) -> Handover:
+def once(
+    db: Db, message: Message, devices: tuple[Device, ...], shows_text: Callable[[str], bool]
+) -> tuple[Device, ...]:
+    """The devices without those that would show the message a second time: their channel shows the text itself
+    (``shows_text``), and an earlier push may have arrived."""
+    if not any(shows_text(device.channel) for device in devices):
+        return devices
+    perhaps = pushes.perhaps_there(db, message.id)
+    return tuple(device for device in devices if device.id not in perhaps or not shows_text(device.channel))
+
+
+def prepare(db: Db, message: Message, line: LineFacts, n: int, urgent: bool, devices: tuple[Device, ...]) -> Handover:
     """The hand-over of attempt ``n``, with the message in the inbox of each device before any is told."""
-    devices = directory.active_devices(db, message.person) if line.to_devices and message.person else ()
+    if not line.to_devices:
+        devices = ()
     if devices:
         pushes.open_pushes(db, message.id, n, devices)
     own = message.per_line.get(line.name) or message.per_line.get(line.driver)

@@ -91,7 +91,18 @@ class DatasmsDriver:
         finally:
             self._in_flight -= 1
             self._made_room()
-        return HandoverResult(outcome_of([push.outcome for push in pushes]), pushes)
+        outcomes = [push.outcome for push in pushes]
+        if handover.held_back:
+            outcomes.append(Unknown("a device may have it from an earlier attempt"))
+        once = handover.held_back or any(
+            isinstance(push.outcome, Unknown) and self._shows_text(device)
+            for push, device in zip(pushes, handover.devices, strict=True)
+        )
+        return HandoverResult(outcome_of(outcomes), pushes, once)
+
+    def _shows_text(self, device: Device) -> bool:
+        channel = self._channels.get(device.channel)
+        return channel is not None and channel.carries_text
 
     async def _push_all(self, handover: Handover) -> tuple[PushResult, ...]:
         if len(handover.devices) == 1:

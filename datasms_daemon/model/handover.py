@@ -8,7 +8,10 @@ from datasms_daemon.model.words import DeviceId, LineName, LineState, MessageId,
 
 
 class Handover(Record, frozen=True):
-    """One message for one line, claimed and committed as ``sending`` before the driver sees it."""
+    """One message for one line, claimed and committed as ``sending`` before the driver sees it.
+
+    ``held_back``: a device is left out because it may have the message from an earlier attempt and would show it twice.
+    """
 
     message: MessageId
     attempt: int
@@ -20,6 +23,7 @@ class Handover(Record, frozen=True):
     created_at: int
     valid_until: int
     devices: tuple[Device, ...] = ()
+    held_back: bool = False
 
 
 class Content(Record, frozen=True):
@@ -51,10 +55,11 @@ class PushResult(Record, frozen=True):
 
 
 class HandoverResult(Record, frozen=True):
-    """What a line says about a hand-over."""
+    """What a line says about a hand-over. ``once``: after an Unknown, a repeat might be seen as a second message."""
 
     outcome: Outcome
     pushes: tuple[PushResult, ...] = ()
+    once: bool = False
 
 
 class LineReceipt(Record, frozen=True):

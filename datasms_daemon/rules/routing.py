@@ -172,6 +172,8 @@ class Router:
         self._rules = {name: tuple(rule for rule in rules if rule.priority(name)) for name in options.priority}
         self._priorities = options.priority
         self._lines = {line.name: line for line in options.line}
+        self.reads_groups = any(rule.when.recipient_group for rule in options.rule if rule.enabled)
+        """Whether ``Facts.groups`` makes a difference; looking them up costs as much as the rest of a decision."""
         self._groups_of: dict[str, frozenset[str]] = {}
         for group, senders in options.sender_group.items():
             for sender in senders:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -122,11 +122,6 @@ def delete_group(db: Db, id_: GroupId) -> bool:
 # --- devices ---------------------------------------------------------------------------------------------------------
 
 
-def has_device(db: Db, id_: PersonId) -> bool:
-    """Whether a person can be reached over the internet."""
-    return db.execute(sql.SELECT_HAS_DEVICE, {"person": id_}).fetchone() is not None
-
-
 def active_devices(db: Db, id_: PersonId) -> tuple[Device, ...]:
     """The devices a message for this person goes to."""
     return tuple(_device(row) for row in db.execute(sql.SELECT_ACTIVE_DEVICES, {"person": id_}))
@@ -186,9 +181,9 @@ def set_token(db: Db, id_: DeviceId, token_hash: str) -> None:
     db.execute(sql.SET_TOKEN, {"id": id_, "hash": token_hash})
 
 
-def seen(db: Db, id_: DeviceId, now: int) -> None:
-    """Keeps when a device was last there."""
-    db.execute(sql.SEEN, {"id": id_, "now": now})
+def seen(db: Db, times: Mapping[DeviceId, int]) -> None:
+    """Keeps when devices were last there."""
+    db.executemany(sql.SEEN, [{"id": id_, "now": now} for id_, now in times.items()])
 
 
 def revoke(db: Db, id_: DeviceId) -> bool:

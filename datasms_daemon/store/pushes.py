@@ -70,6 +70,11 @@ def close_pushes(db: Db, id_: MessageId, results: Iterable[PushResult]) -> list[
     return retired
 
 
+def perhaps_there(db: Db, id_: MessageId) -> set[DeviceId]:
+    """The devices that have this message or may have it: every push but those that surely failed."""
+    return {DeviceId(row[0]) for row in db.execute(sql.SELECT_PERHAPS_THERE, {"message": id_})}
+
+
 def confirm(db: Db, id_: MessageId, device: DeviceId, state: ReceiptState) -> Attempt | None:
     """Keeps that a device confirmed; the attempt that brought it the message. None: it never was in its inbox."""
     rows = db.execute(sql.MARK_PUSH, {"message": id_, "device": device, "state": state.value}).fetchall()

@@ -101,6 +101,9 @@ SELECT_LIVE_PUSH = """
 SELECT 1 FROM pushes
 WHERE message = :message AND state NOT IN ('failed', 'address_gone', 'line_down', 'not_sent') LIMIT 1
 """
+SELECT_PERHAPS_THERE = """
+SELECT device FROM pushes WHERE message = :message AND state NOT IN ('address_gone', 'line_down', 'later', 'not_sent')
+"""
 SELECT_UNREAD = """
 SELECT p.message, p.device FROM devices d JOIN pushes p ON p.device = d.id
     JOIN attempts a ON a.message = p.message AND a.n = p.n
@@ -185,7 +188,6 @@ SELECT_ACTIVE_DEVICES = f"SELECT {DEVICE} FROM devices WHERE person = :person AN
 SELECT_DEVICES = f"SELECT {DEVICE} FROM devices WHERE person = :person ORDER BY id"
 SELECT_DEVICE = f"SELECT {DEVICE} FROM devices WHERE id = :id"
 SELECT_DEVICE_BY_TOKEN = f"SELECT {DEVICE} FROM devices WHERE token_hash = :hash AND state <> 'revoked'"
-SELECT_HAS_DEVICE = "SELECT 1 FROM devices WHERE person = :person AND state = 'active' LIMIT 1"
 SET_TOKEN = "UPDATE devices SET token_hash = :hash WHERE id = :id"
 SEEN = "UPDATE devices SET last_seen_at = :now WHERE id = :id"
 REVOKE = "UPDATE devices SET state = 'revoked', token_hash = NULL WHERE id = :id AND state <> 'revoked'"

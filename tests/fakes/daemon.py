@@ -11,6 +11,8 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 
 from datasms_daemon.assembly import Parts, Reactor, lines_of
+from datasms_daemon.channels.direct import Direct
+from datasms_daemon.config.channels import DirectChannel
 from datasms_daemon.config.records import Config, DatasmsLine, Rule, SmppLine, StepOptions, When
 from datasms_daemon.delivery import housekeeping, recovery
 from datasms_daemon.interfaces import ILine
@@ -79,6 +81,7 @@ class FakeDaemon:
         self.parts.deadlines.pull(clock.now_ms())
         for waiting in done(self.store.read(recovery.waiting_lines)):
             self.parts.dispatch.wake(waiting)
+        self.parts.channels.use({"fcm": Direct(DirectChannel(name="fcm"), self.parts.presence)})
         self.parts.core.set_ready(None)
 
     @property
@@ -95,6 +98,7 @@ class FakeDaemon:
     def beat(self) -> None:
         """What the heart does every ten seconds."""
         done(Deferred.fromCoroutine(housekeeping.beat(self.store, self.parts.clock, self.parts.metrics)))
+        done(Deferred.fromCoroutine(self.parts.backend.write_seen()))
 
     def die(self) -> None:
         """Nothing is said good-bye to: what is in memory is gone, timers with it."""
