@@ -89,9 +89,10 @@ class SafeClient:
         self._under_way: set[Deferred[Answer]] = set()
         self._stopped = False
         endpoints = Endpoints(reactor, hosts=hosts, allow_private=allow_private, ca_file=ca_file)
-        self._agent = KeepingAgent(reactor, endpoints)
+        self._connections = KeepingAgent(reactor, endpoints)
+        self._agent = _PlainAgent(self._connections)
         self._cookies = _NoCookies()
-        self._http = HTTPClient(_PlainAgent(self._agent), self._cookies, lambda exchange: exchange)
+        self._http = HTTPClient(self._agent, self._cookies, lambda exchange: exchange)
 
     async def post(
         self, url: str, headers: dict[str, str], body: bytes, *, timeout_s: float | None = None
@@ -139,25 +140,33 @@ class SafeClient:
         self._stopped = True
         for work in tuple(self._under_way):
             work.cancel()
-        await self._agent.close()
+        await self._connections.close()
 
     async def _exchange(self, method: Method, url: _Url, headers: dict[str, str], exchange: _Exchange) -> Answer:
         await self._slots.acquire()
         try:
-            response = await self._http.request(
-                method,
-                url,
-                headers=Headers({name: [value] for name, value in headers.items()}),
-                data=exchange,
-                cookies=self._cookies,
-                allow_redirects=False,
-                unbuffered=True,
-                reactor=self._reactor,  # type: ignore[arg-type]  # treq has its own name for the same interfaces
-            )
+            response = await self._asked(method, url, headers, exchange)
             body = await exchange.body_of(response)
             return Answer(response.code, _flat(response.headers), body)
         finally:
             self._slots.release()
+
+    async def _asked(self, method: Method, url: _Url, headers: dict[str, str], exchange: _Exchange) -> IResponse:
+        sent = Headers({name: [value] for name, value in headers.items()})
+        if method == "POST":
+            # Pushes are many: treq would dress each in agents for cookies and encodings to no effect (docs/adr/0005).
+            return await self._agent.request(b"POST", url.text.encode("ascii"), sent, exchange)
+        response: IResponse = await self._http.request(
+            method,
+            url,
+            headers=sent,
+            data=exchange,
+            cookies=self._cookies,
+            allow_redirects=False,
+            unbuffered=True,
+            reactor=self._reactor,  # type: ignore[arg-type]  # treq has its own name for the same interfaces
+        )
+        return response
 
     def _parsed(self, url: str) -> _Url | None:
         parsed = self._urls.get(url)
