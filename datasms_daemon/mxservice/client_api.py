@@ -11,6 +11,7 @@ from datasms_daemon import __version__
 from datasms_daemon.model import InboxItem, NewRegistration, Problem, RegistrationState, Secret
 from datasms_daemon.mxservice.admission import DEVICE, Client, bearer, source
 from datasms_daemon.mxservice.events import MEDIA, InboxEvents
+from datasms_daemon.mxservice.hooks import add_hooks
 from datasms_daemon.mxservice.records import (
     DeviceAnswer,
     DeviceUpdate,
@@ -61,6 +62,7 @@ def make_api(service: Service) -> Api[Client]:
     _add_streams(api, service)
     _add_device(api, service)
     _add_state(api, service)
+    add_hooks(api, service)
     add_openapi(api)
     return api
 

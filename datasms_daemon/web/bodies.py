@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Generic, TypeVar
@@ -16,7 +17,7 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
-class Body(Generic[T_co]):
+class Body(ABC, Generic[T_co]):
     """A kind of body: at most ``limit`` bytes; ``media`` maps each type that is taken to what its schema is."""
 
     limit = 0
@@ -28,9 +29,9 @@ class Body(Generic[T_co]):
             raise HttpProblem("too_large", f"At most {self.limit} bytes are taken here")
         return self.read(content_type, raw)
 
+    @abstractmethod
     def read(self, content_type: bytes | None, raw: bytes) -> T_co:
         """``decode`` after the size was checked."""
-        raise NotImplementedError
 
 
 class NoBody(Body[None]):
@@ -76,6 +77,19 @@ class Text(Body[str]):
         if content_type is not None and media_type(content_type) not in self.media:
             raise unsupported(self.media)
         return utf8(raw)
+
+
+class Raw(Body[bytes]):
+    """JSON by what it should be, but bytes of any type as they come: a signature is checked on them."""
+
+    media: Mapping[str, object] = MappingProxyType({"application/json": dict})
+
+    def __init__(self, *, limit: int = JSON_LIMIT) -> None:
+        self.limit = limit
+
+    def read(self, content_type: bytes | None, raw: bytes) -> bytes:
+        """As they are."""
+        return raw
 
 
 def utf8(raw: bytes) -> str:

@@ -119,6 +119,7 @@ class MxServer:
         *,
         token: str | None = None,
         body: object = None,
+        raw: bytes | None = None,
         headers: dict[str, str] | None = None,
     ) -> Answered:
         """One request on a connection of its own."""
@@ -126,7 +127,7 @@ class MxServer:
         sent.update((headers or {}).items())
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
-        data = None
+        data = raw
         if body is not None:
             data = json.dumps(body).encode()
             sent.setdefault("Content-Type", "application/json")

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.address import IPv4Address
+from twisted.internet.defer import maybeDeferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IAddress
-from twisted.internet.task import Clock
+from twisted.internet.interfaces import IAddress, IListeningPort, IReactorTime
+from twisted.internet.task import Clock, deferLater
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
@@ -126,3 +127,14 @@ def clock() -> Clock:
     found = Clock()
     found.advance(1_790_000_000)
     return found
+
+
+async def close(reactor: IReactorTime, port: IListeningPort, site: Site, seconds: float = 10.0) -> None:
+    """Stops listening and hangs up on everybody; returns when the last connection is gone."""
+    await maybeDeferred(port.stopListening)
+    for channel in tuple(site._channels):
+        channel.transport.abortConnection()
+    end = reactor.seconds() + seconds
+    while site.open_connections:
+        assert reactor.seconds() < end, f"{site.open_connections} connections stay open"
+        await deferLater(reactor, 0.01, lambda: None)

@@ -13,14 +13,14 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.core.result import Ok
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import maybeDeferred
 from twisted.internet.endpoints import TCP4ServerEndpoint
-from twisted.internet.interfaces import IListeningPort, IReactorTCP, IReactorTime
+from twisted.internet.interfaces import IListeningPort, IReactorTime
 from twisted.internet.threads import deferToThread
 
 from datasms_daemon.gateway.http_api import make_site
 from datasms_daemon.model import Group, GroupId, Person, PersonId
 from tests.fakes.core import FakeCore
+from tests.fakes.web import close
 
 EXAMPLES = 8
 # Good values, but nobody wants to wait for them.
@@ -75,18 +75,12 @@ async def test_every_answer_is_a_documented_one(reactor: Any, mode: GenerationMo
     core = FakeCore()
     core.people[PersonId("novak")] = Person(PersonId("novak"))
     core.teams[GroupId("night-shift")] = Group(GroupId("night-shift"))
-    listening = await listen(reactor, core)
+    site = make_site(core, IReactorTime(reactor), lambda: b"datasms_up 1\n")
+    listening: IListeningPort = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(site)
     try:
         host = listening.getHost()
         assert isinstance(host, IPv4Address)
         wrong = await deferToThread(conversations, f"http://127.0.0.1:{host.port}", mode)
     finally:
-        await maybeDeferred(listening.stopListening)
+        await close(reactor, listening, site)
     assert not wrong, "\n\n".join(wrong)
-
-
-async def listen(reactor: IReactorTCP, core: FakeCore) -> IListeningPort:
-    """The gateway on a free port."""
-    site = make_site(core, IReactorTime(reactor), lambda: b"datasms_up 1\n")
-    port: IListeningPort = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(site)
-    return port

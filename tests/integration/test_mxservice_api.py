@@ -346,3 +346,23 @@ async def test_the_state_of_the_service_is_public(server: MxServer) -> None:
     paths = (await server.call("GET", "/openapi.json")).json()["paths"]
     assert isinstance(paths, dict)
     assert {"/mx/v1/registrations", "/mx/v1/inbox", "/mx/v1/inbox/stream", "/mx/v1/device"} < set(paths)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_services_call_reaches_its_channel_byte_for_byte(server: MxServer) -> None:
+    body = b'{"event": "webhook",  "message_token": 4912661846655238145}'
+    answer = await server.call("POST", "/mx/v1/hooks/viber/viber", raw=body, headers={"X-Signature": "abc"})
+    assert (answer.status, answer.json()) == (200, {"ok": True})
+    (call,) = server.backend.hooks
+    assert (call.channel, call.path, call.body, call.headers["x-signature"]) == ("viber", "", body, "abc")
+    await server.call("POST", "/mx/v1/hooks/omni/viber/reports/s3cret-s3cret", raw=b"x")
+    assert server.backend.hooks[1].path == "reports/s3cret-s3cret"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_call_that_proves_nothing_or_is_for_nobody_is_refused(server: MxServer) -> None:
+    forged = await server.call("POST", "/mx/v1/hooks/viber/viber", raw=b"{}")
+    assert (forged.status, forged.json()["code"]) == (403, "forbidden")
+    assert (await server.call("POST", "/mx/v1/hooks/viber/nobody", raw=b"{}")).status == 404
+    assert (await server.call("POST", "/mx/v1/hooks/omni/viber/reports", raw=b"{}")).status == 404
+    assert (await server.call("GET", "/mx/v1/hooks/viber/viber")).status == 405
