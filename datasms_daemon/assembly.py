@@ -13,9 +13,23 @@ from twisted.internet.threads import deferToThreadPool
 
 from datasms_daemon.apps.registration import Completed, RegistrationApp
 from datasms_daemon.channels._connect import Reactor as ChannelReactor
-from datasms_daemon.channels.direct import Direct, Presence
+from datasms_daemon.channels._policy import governed
+from datasms_daemon.channels.direct import Direct
 from datasms_daemon.channels.fcm import Fcm
-from datasms_daemon.config.channels import ChannelOptions, DirectChannel, FcmChannel
+from datasms_daemon.channels.omni import Omni
+from datasms_daemon.channels.presence import Presence
+from datasms_daemon.channels.viber import Viber
+from datasms_daemon.channels.webpush import WebPush
+from datasms_daemon.channels.wns import Wns
+from datasms_daemon.config.channels import (
+    ChannelOptions,
+    DirectChannel,
+    FcmChannel,
+    OmniChannel,
+    ViberChannel,
+    WebPushChannel,
+    WnsChannel,
+)
 from datasms_daemon.config.records import Config, DatasmsLine, LineOptions, SmppLine
 from datasms_daemon.crypto.certificates import write_private
 from datasms_daemon.delivery.backend import Backend
@@ -30,10 +44,12 @@ from datasms_daemon.delivery.host import LineHost
 from datasms_daemon.delivery.inbound import InboundTexts
 from datasms_daemon.delivery.keys import Keys
 from datasms_daemon.delivery.receipts import Receipts
-from datasms_daemon.interfaces import IChannel, ILine
+from datasms_daemon.delivery.registration import RegistrationNumbers
+from datasms_daemon.delivery.withdrawal import Withdrawals
+from datasms_daemon.interfaces import IChannel, ILine, IOperatedChannel
 from datasms_daemon.lines.datasms import DatasmsDriver
 from datasms_daemon.lines.smpp import smpp_line
-from datasms_daemon.model import DeviceId, LineName, Progress
+from datasms_daemon.model import DeviceId, LineName, Progress, PushOrder
 from datasms_daemon.ops.clock import Clock
 from datasms_daemon.ops.disk import DiskRoom
 from datasms_daemon.ops.ids import IdSource
@@ -65,39 +81,37 @@ class Parts:
         self.changes = Changes()
         self.presence = Presence()
         self._reactor = reactor
+        self._random_bytes = random
+        self._server_keys: dict[str, str] = {}
         # For jitter and reference numbers only; what must not be guessed is made of ``random`` itself.
         self._random = Random(int.from_bytes(random(16), "big"))  # noqa: S311
         new_id = IdSource(now, random)
-        mac_key = _secret(state_dir / "mac.key", random)
-        pepper = _secret(state_dir / "pepper.key", random)
+        mac_key, pepper = (_secret(state_dir / name, random) for name in ("mac.key", "pepper.key"))
         self.keys = Keys(store, now, new_id, random)
         self.receipts = Receipts(store, now, self.changes, self.metrics)
         self.deadlines = Deadlines(store, reactor, now, self.changes, self.metrics)
         self.dispatch = Dispatch(
-            store,
-            reactor,
-            now,
-            self._random.random,
-            mac_key,
-            self._is_urgent,
-            self._shows_text,
-            self.changes,
-            self.metrics,
-            self._retired,
-        )
-        self.changes.connect(self.dispatch.wake, self.deadlines.pull, self._finished)
+            store, reactor, now, self._random.random, mac_key, self._is_urgent, self._shows_text, self.changes,
+            self.metrics, self._forget,
+        )  # fmt: skip
+        self.withdrawals = Withdrawals(store, lambda: self.channels, now, self.presence.withdraw)
+        self.changes.connect(self.dispatch.wake, self.deadlines.pull, self._finished, self.withdrawals.applied)
+        numbers = RegistrationNumbers(lambda: self.config, store, now, new_id, random, pepper, self._in_thread)
         self.backend = Backend(
-            lambda: self.config, store, now, new_id, random, pepper, mac_key, self.receipts, self.presence.watch,
-            self.presence.revoke, self._in_thread, lambda call: self.channels.hook(call),
+            lambda: self.config, store, now, random, numbers, mac_key, self.receipts, self.presence,
+            lambda: self._server_keys, lambda call: self.channels.hook(call),
         )  # fmt: skip
         registration = RegistrationApp(store, now, new_id, pepper, self._in_thread, self._pause, self._registered)
-        self.texts = InboundTexts(store, InboundRouter(config), {registration.name: registration}, self.metrics)
+        applications = {registration.name: registration}
+        self.texts = InboundTexts(store, InboundRouter(config), applications, self.metrics, self._forget)
         self.host = LineHost(self.dispatch, self.receipts, self.texts, self.metrics)
-        directory = Directory(store, now, self._revoked, self._retired)
+        directory = Directory(
+            store, now, self._revoked, self._forget, numbers, lambda number: self.channels.links(number)
+        )
         self.channels = Channels(ChannelHost(self.receipts, self.texts, directory), reactor)
         room = DiskRoom(state_dir, config.store.min_free, now)
         self.core = Core(
-            config, store, now, new_id, mac_key, self.keys, directory, self.dispatch,
+            config, store, now, new_id, mac_key, self.keys, directory, self.dispatch, self.channels,
             self.changes, self.metrics, room.has_room,
         )  # fmt: skip
 
@@ -121,24 +135,50 @@ class Parts:
         self.texts.router = InboundRouter(config)
         self.core.configure(config)
 
-    def channels_of(self, config: Config) -> dict[str, IChannel]:
+    def channels_of(self, config: Config) -> dict[str, IOperatedChannel]:
         """The channels of a configuration; those whose options did not change are the ones in use. ConfigError: its
         options cannot be used."""
         former = {options.name: options for options in self.config.channel}
         return {
             options.name: self.channels[options.name]
             if options.name in self.channels and former.get(options.name) == options
-            else self._channel(options)
+            else self._channel(options, config)
             for options in config.channel
             if options.enabled
         }
 
-    def _channel(self, options: ChannelOptions) -> IChannel:
+    def _channel(self, options: ChannelOptions, config: Config) -> IOperatedChannel:
+        if isinstance(options, DirectChannel):
+            return Direct(options, self.presence)
+        grace = max((one.grace for one in config.channel if isinstance(one, DirectChannel)), default=0) / 1000
+
+        async def confirmed(order: PushOrder) -> bool:
+            return await self.presence.confirms(order.device.id, order.message, grace, self._reactor)
+
+        now, service = self.clock.now_ms, self._service(options, config)
+        return governed(service, options.driver, options, self._reactor, now, confirmed)
+
+    def _service(
+        self, options: FcmChannel | WnsChannel | WebPushChannel | ViberChannel | OmniChannel, config: Config
+    ) -> IChannel:
+        reactor, now, public_url = self._reactor, self.clock.now_ms, config.mxservice.public_url
         match options:
-            case DirectChannel():
-                return Direct(options, self.presence)
             case FcmChannel():
-                return Fcm(options, self._reactor, self.clock.now_ms)
+                return Fcm(options, reactor, now)
+            case WnsChannel():
+                return Wns(options, reactor, now)
+            case WebPushChannel():
+                assert config.daemon.state_dir is not None, "the loader fills it in"
+                channel = WebPush(options, reactor, now, self._random_bytes, config.daemon.state_dir)
+                self._server_keys[options.name] = channel.application_server_key
+                return channel
+            case ViberChannel():
+                return Viber(options, reactor, now, public_url, self._billed(options.name))
+            case OmniChannel():
+                return Omni(options, reactor, now, public_url)
+
+    def _billed(self, channel: str) -> Callable[[int], None]:
+        return lambda status: self.metrics.billed.labels(channel, str(status)).inc()
 
     def _is_urgent(self, priority: str) -> bool:
         known = self.config.priority.get(priority)
@@ -158,7 +198,7 @@ class Parts:
     def _finished(self, progress: Progress) -> None:
         self.metrics.finished.labels(progress.state.value, progress.code or "").inc()
 
-    def _retired(self, device: DeviceId) -> None:
+    def _forget(self, device: DeviceId) -> None:
         self.backend.forget(device)
 
     def _revoked(self, device: DeviceId) -> None:

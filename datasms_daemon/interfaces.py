@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from zope.interface import Attribute, Interface
 
 from datasms_daemon.model import (
+    ChannelView,
     Device,
     DeviceId,
     DeviceReceipt,
@@ -22,6 +23,7 @@ from datasms_daemon.model import (
     LineName,
     LineReceipt,
     LineStatus,
+    MessageId,
     NewRegistration,
     Outcome,
     PushOrder,
@@ -80,8 +82,18 @@ class IChannel(Interface):
         """Prove credentials and settings to the service without reaching anybody."""
 
 
+class IOperatedChannel(IChannel):
+    """A channel as it is kept in operation."""
+
+    def status() -> ChannelView:
+        """What operators see of it now."""
+
+
 class IHookedChannel(IChannel):
     """A channel whose service calls us: receipts, texts, people who come and go."""
+
+    def link(number: str) -> str | None:
+        """A link that writes ``DATASMS <number>`` to us by one tap. None: the service knows no such links."""
 
     def hook(call: HookCall) -> Awaitable[HookAnswer]:
         """Answers one call, after what it said is committed. A call that does not prove where it comes from gets 403
@@ -151,6 +163,9 @@ class IBackend(Interface):
         """Calls ``changed(True)`` when there may be something new, ``changed(False)`` when the device was revoked;
         the answer ends the watch. While watched, the device counts as connected."""
 
+    def watch_withdrawals(device: DeviceId, withdrawn: Callable[[MessageId], None]) -> Callable[[], None]:
+        """Calls ``withdrawn`` with each message that is over and need not be shown any more; the answer ends that."""
+
     def receipts(device: DeviceId, receipts: tuple[DeviceReceipt, ...]) -> Awaitable[tuple[str, ...]]:
         """Commits them; the answer names the message ids that are not in this device's inbox."""
 
@@ -160,6 +175,9 @@ class IBackend(Interface):
 
     def unregister(device: DeviceId) -> Awaitable[None]:
         """Revokes the device and its token."""
+
+    def server_keys() -> Awaitable[dict[str, str]]:
+        """By channel: the key that clients subscribe with (RFC 8292 § 4.1), where the channel has one."""
 
     def hook(call: HookCall) -> Awaitable[HookAnswer | None]:
         """A service's call for one of our channels (IHookedChannel.hook). None: no such channel takes calls."""

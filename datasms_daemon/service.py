@@ -212,6 +212,7 @@ class DaemonService(Service):
         if parts is not None:
             parts.core.set_ready("stopping")
             await self._step("stopping deadlines", parts.deadlines.stop)
+            parts.withdrawals.stop()
             await self._step("draining", lambda: parts.dispatch.stop(DRAIN_S))
             for way in tuple(parts.dispatch.ways.values()):
                 await self._step(f"stopping line {way.facts.name}", way.line.stop)

@@ -60,7 +60,7 @@ class RegistrationApp:
         """Handles one text; returns once what it led to is committed."""
         number = rules.parse(inbound.text)
         sender_hash = hmac.digest(self._pepper, inbound.from_.encode(), "sha256").hex()
-        found = await self._verified(number, sender_hash)
+        found = await self._verified(number, sender_hash, is_sms=inbound.address is None)
         now = self._now_ms()
         completed = await self._store.write(lambda db: self._conclude(db, found, inbound, sender_hash, now))
         if completed is not None:
@@ -79,7 +79,9 @@ class RegistrationApp:
             registrations.wrong_try(db, sender_hash, now)
         return completed
 
-    async def _verified(self, number: RegistrationNumber | None, sender_hash: str) -> Pending | None:
+    async def _verified(self, number: RegistrationNumber | None, sender_hash: str, *, is_sms: bool) -> Pending | None:
+        """An SMS proves the phone it comes from, for numbers that clients asked for; a channel proves its own address,
+        for numbers that persons were given. Never the one for the other."""
         now = self._now_ms()
         selector = "" if number is None else number.selector
         candidates, by_sender, over_all = await self._store.read(
@@ -94,7 +96,7 @@ class RegistrationApp:
         if not verdict.allowed or number is None:
             return None
         for one in candidates:
-            if await self._matches(number, one.verifier):
+            if (one.person is None) == is_sms and await self._matches(number, one.verifier):
                 return one
         if candidate is None:
             # As slow as a comparison, so that nobody learns by the clock which numbers exist.
@@ -107,23 +109,32 @@ class RegistrationApp:
         return await self._in_thread(lambda: tokens.verify_number(number.secret, self._pepper, verifier))
 
     def _complete(self, db: Db, found: Pending, inbound: InboundText, now: int) -> Completed | None:
-        """The person of that phone, a device for him, the registration done; None when it came too late."""
-        device = DeviceId(self._new_id())
-        if not registrations.complete(db, found.id, device, now):
+        """A device for the person, the registration done; None when it came too late."""
+        id_ = DeviceId(self._new_id())
+        if not registrations.complete(db, found.id, id_, now):
             return None
-        person = directory.owner(db, inbound.from_)
-        if person is None:
-            person = PersonId(self._new_id())
-            directory.put_persons(db, [Person(person, numbers=(inbound.from_,))])
-        retired = directory.add_device(
-            db,
-            Device(
-                device, person, found.channel, dict(found.address), dict(found.keys), found.name, found.platform,
+        person = found.person or self._owner(db, inbound.from_)
+        if inbound.address is None:
+            # Where the address is a phone, only the one that was proved will do.
+            address = {"phone": inbound.from_} if "phone" in found.address else dict(found.address)
+            device = Device(
+                id_, person, found.channel, address, dict(found.keys), found.name, found.platform,
                 found.app, DeviceState.ACTIVE, now,
-            ),
-        )  # fmt: skip
-        operations.audit(db, now, "registration", "device registered", device)
-        return Completed(found.id, device, tuple(retired))
+            )  # fmt: skip
+        else:
+            device = Device(id_, person, inbound.line, inbound.address, created_at=now)
+        retired = directory.add_device(db, device)
+        operations.audit(db, now, "registration", "device registered", id_)
+        return Completed(found.id, id_, tuple(retired))
+
+    def _owner(self, db: Db, number: str) -> PersonId:
+        """Whose phone it is, from now on somebody's."""
+        known = directory.owner(db, number)
+        if known is not None:
+            return known
+        person = PersonId(self._new_id())
+        directory.put_persons(db, [Person(person, numbers=(number,))])
+        return person
 
 
 _NOBODY = f"scrypt${'0' * 32}${'0' * 64}"

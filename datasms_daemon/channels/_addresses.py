@@ -46,6 +46,10 @@ _PRIVATE = (
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 
 
+# As inet_aton and the URL standard have it: 127.1, 2130706433 and 0x7f000001 are addresses.
+_ENDS_IN_A_NUMBER = re.compile(r"(?:^|\.)(?:[0-9]+|0x[0-9a-f]*)\.?$")
+
+
 class Hosts:
     """Where requests may go.
 
@@ -82,6 +86,15 @@ def is_allowed(address: str, *, private: bool) -> bool:
     if isinstance(parsed, IPv6Address) and parsed not in _GLOBAL_UNICAST:
         return False
     return not any(parsed in block for block in _NEVER)
+
+
+def may_be_resolved_elsewhere(host: str, *, private: bool) -> bool:
+    """Whether a proxy may be asked to connect to ``host``: what a resolver could read as an address must be an allowed
+    one; without ``private`` the name must not be the proxy's own machine (RFC 6761 § 6.3). More cannot be known here.
+    """
+    if ":" in host or _ENDS_IN_A_NUMBER.search(host):
+        return is_allowed(host, private=private)
+    return private or not _is_below(host, "localhost")
 
 
 def netloc(url: str) -> str | None:

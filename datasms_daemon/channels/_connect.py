@@ -11,8 +11,6 @@ from twisted.internet.interfaces import (
     IDelayedCall,
     IHostnameResolver,
     IReactorPluggableNameResolver,
-    IReactorTCP,
-    IReactorTime,
     IStreamClientEndpoint,
 )
 from twisted.internet.protocol import ClientFactory
@@ -20,14 +18,16 @@ from twisted.web.client import URI
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
-from datasms_daemon.channels._addresses import Hosts, host_and_port, is_allowed
+from datasms_daemon.channels._addresses import Hosts, host_and_port, is_allowed, may_be_resolved_elsewhere
+from datasms_daemon.channels._proxy import ProxyReactor, Tunnel, read_proxy
 from datasms_daemon.crypto.tls import VerifiedEndpoint, VerifiedPeer, authorities
 from datasms_daemon.errors import DatasmsError
 
-CONNECT_TIMEOUT_S = 5.0  # TCP and TLS together
+CONNECT_TIMEOUT_S = 5.0  # TCP, a proxy's answer and TLS together
+MOST_ENDPOINTS = 1000
 
 
-class Reactor(IReactorTCP, IReactorTime, IReactorPluggableNameResolver):
+class Reactor(ProxyReactor):
     """What the client needs of a reactor."""
 
 
@@ -37,16 +37,23 @@ class AddressRefused(DatasmsError):
 
 @implementer(IAgentEndpointFactory)
 class Endpoints:
-    """One endpoint and one TLS context a host: making them anew costs as much as the rest of a request.
+    """One endpoint and one TLS context a host: making them anew costs as much as the rest of a request. MOST_ENDPOINTS
+    are kept, those made last.
 
-    Raises ConfigError when ``ca_file`` cannot be used.
+    Every address that a name resolves to is judged when connecting. With a ``proxy``, which may be in a private
+    network, it is the proxy that resolves names: then only the list of hosts and addresses that are written out are
+    judged here, and what a name may mean is for the proxy's rules. TLS is with the host itself, as strict as without.
+    Raises ConfigError when ``ca_file`` or ``proxy`` cannot be used.
     """
 
-    def __init__(self, reactor: Reactor, *, hosts: Hosts, allow_private: bool, ca_file: Path | None) -> None:
-        self._reactor = _GuardedReactor(reactor, allow_private)
-        self._clock = reactor
+    def __init__(
+        self, reactor: Reactor, *, hosts: Hosts, allow_private: bool, ca_file: Path | None, proxy: str | None = None
+    ) -> None:
+        self._reactor = reactor
+        self._allow_private = allow_private
         self._hosts = hosts
         self._trusted = authorities(ca_file)
+        self._proxy = None if proxy is None else read_proxy(proxy)
         self._endpoints: dict[tuple[bytes, int], IStreamClientEndpoint] = {}
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
@@ -58,11 +65,20 @@ class Endpoints:
         written = f"[{host}]" if ":" in host else host
         if uri.scheme != b"https" or not self._hosts.admit(host_and_port(written, uri.port)):
             raise AddressRefused("host not allowed")
-        plain = HostnameEndpoint(self._reactor, host, uri.port, timeout=CONNECT_TIMEOUT_S)
         peer = VerifiedPeer(host, self._trusted)
-        endpoint = VerifiedEndpoint(peer, plain, self._clock, CONNECT_TIMEOUT_S)
+        endpoint = VerifiedEndpoint(peer, self._plain(host, uri.port), self._reactor, CONNECT_TIMEOUT_S)
+        if len(self._endpoints) >= MOST_ENDPOINTS:
+            del self._endpoints[next(iter(self._endpoints))]
         self._endpoints[uri.host, uri.port] = endpoint
         return endpoint
+
+    def _plain(self, host: str, port: int) -> IStreamClientEndpoint:
+        if self._proxy is None:
+            guarded = _GuardedReactor(self._reactor, self._allow_private)
+            return HostnameEndpoint(guarded, host, port, timeout=CONNECT_TIMEOUT_S)
+        if not may_be_resolved_elsewhere(host, private=self._allow_private):
+            raise AddressRefused("address not allowed")
+        return Tunnel(self._reactor, self._proxy, host, port, CONNECT_TIMEOUT_S)
 
 
 @implementer(IReactorPluggableNameResolver)

@@ -27,13 +27,14 @@ BODY_LIMIT = 64 << 10
 HEAD_LIMIT = 16 << 10
 # Interim heads, head, body and its framing.
 ANSWER_LIMIT = 2 * BODY_LIMIT
+# Of different hosts there may be any number; beyond so many connections none is kept idle.
+MOST_KEPT = 1000
 # URLs of a channel are few; beyond that (one per device) they are parsed each time.
 PARSED_URLS = 256
 
 _END = b"\r\n\r\n"
-_HEAD = re.compile(
-    rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([^\r\n\0]*))?((?:\r\n[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*)*)"
-)
+HEAD = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([^\r\n\0]*))?((?:\r\n[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*)*)")
+"""Of an answer: version, status, phrase, fields."""
 _NUMBER = re.compile(rb"[0-9]{1,15}")
 
 Place = tuple[bytes, int]
@@ -83,11 +84,9 @@ class KeepingAgent:
         exchange = cast(Exchange, bodyProducer)
         target = self._target(uri)
         head = _head(method, target, headers or Headers(), cast(int, exchange.length))
-        idle = self._idle.get((target.uri.host, target.uri.port), [])
-        while idle:
-            connection = idle.pop()
-            if connection.is_usable:
-                return connection.ask(head, exchange)
+        connection = self._take((target.uri.host, target.uri.port))
+        if connection is not None:
+            return connection.ask(head, exchange)
         return Deferred.fromCoroutine(self._ask_new(target.uri, head, exchange))
 
     def close(self) -> Deferred[None]:
@@ -128,6 +127,9 @@ class KeepingAgent:
 
     def free(self, connection: Connection) -> None:
         """Its exchange ended well: it may carry another."""
+        if len(self._open) > MOST_KEPT:
+            connection.abort()
+            return
         connection.idle_since = self._clock.seconds()
         self._idle.setdefault(connection.place, []).append(connection)
         if self._sweeping is None:
@@ -139,8 +141,20 @@ class KeepingAgent:
         idle = self._idle.get(connection.place, [])
         if connection in idle:
             idle.remove(connection)
+            if not idle:
+                del self._idle[connection.place]
         if self._closed is not None and not self._open and not self._closed.called:
             self._closed.callback(None)
+
+    def _take(self, place: Place) -> Connection | None:
+        """An idle connection to ``place``, the one used last."""
+        while (idle := self._idle.get(place)) is not None:
+            connection = idle.pop()
+            if not idle:
+                del self._idle[place]
+            if connection.is_usable:
+                return connection
+        return None
 
     def _sweep(self) -> None:
         self._sweeping = None
@@ -260,7 +274,7 @@ class Response:
     previousResponse: IResponse | None = None  # noqa: N815 (IResponse)
 
     def __init__(self, connection: Connection, head: bytes) -> None:
-        parsed = _HEAD.fullmatch(head)
+        parsed = HEAD.fullmatch(head)
         if parsed is None:
             raise NotHttp("no head of an answer")
         self.version = (b"HTTP", 1, int(parsed[1]))

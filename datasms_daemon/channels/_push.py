@@ -30,6 +30,7 @@ from zope.interface import implementer
 from datasms_daemon.channels._addresses import Hosts, netloc
 from datasms_daemon.channels._connect import AddressRefused, Endpoints, Reactor
 from datasms_daemon.channels._http import BODY_LIMIT, PARSED_URLS, Connection, Exchange, KeepingAgent
+from datasms_daemon.channels._proxy import ProxyFailed, ProxyRefused
 from datasms_daemon.crypto.tls import PeerRefused
 from datasms_daemon.model import Record
 
@@ -51,7 +52,7 @@ class Failed(Record, frozen=True):
 
     ``nothing_sent``: surely no byte of the request left (name, connection, TLS, our own limits); safe to try again.
     ``maybe_sent``: it was written and the far end may have acted on it. ``lasting``: waiting will not cure it
-    (certificate refused, address not allowed). ``reason`` never holds anything of the request.
+    (certificate refused, address not allowed, proxy's rules). ``reason`` never holds anything of the request.
     """
 
     phase: Literal["nothing_sent", "maybe_sent"]
@@ -68,7 +69,8 @@ class SafeClient:
 
     At most ``concurrency`` requests are under way, each host keeps as many connections for at most IDLE_TIMEOUT_S.
     ``total_timeout_s`` counts from the call to the last byte of the body. ``allow_private`` admits
-    loopback and private networks. Raises ConfigError when ``ca_file`` cannot be used.
+    loopback and private networks. ``proxy``: an HTTP proxy's URL to go through, see ``Endpoints`` for what that means.
+    Raises ConfigError when ``ca_file`` or ``proxy`` cannot be used.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class SafeClient:
         ca_file: Path | None,
         concurrency: int,
         total_timeout_s: float,
+        proxy: str | None = None,
     ) -> None:
         self._reactor = reactor
         self._hosts = hosts
@@ -88,7 +91,7 @@ class SafeClient:
         self._urls: dict[str, _Url] = {}
         self._under_way: set[Deferred[Answer]] = set()
         self._stopped = False
-        endpoints = Endpoints(reactor, hosts=hosts, allow_private=allow_private, ca_file=ca_file)
+        endpoints = Endpoints(reactor, hosts=hosts, allow_private=allow_private, ca_file=ca_file, proxy=proxy)
         self._connections = KeepingAgent(reactor, endpoints)
         self._agent = _PlainAgent(self._connections)
         self._cookies = _NoCookies()
@@ -128,7 +131,7 @@ class SafeClient:
                 # Where, but not the exception's text, which may quote the request.
                 at = traceback.format_tb(problem.__traceback__)
                 log.error("fault while asking {host}: {reason}", host=parsed.host, reason=reason, at=at)
-            lasting = isinstance(problem, PeerRefused | AddressRefused)
+            lasting = isinstance(problem, PeerRefused | AddressRefused | ProxyRefused)
             return Failed("maybe_sent" if exchange.was_written else "nothing_sent", reason, lasting)
         finally:
             self._under_way.discard(work)
@@ -181,6 +184,8 @@ class SafeClient:
 EXPECTED = (
     PeerRefused,
     AddressRefused,
+    ProxyRefused,
+    ProxyFailed,
     AnswerRefused,
     ConnectError,
     ConnectionClosed,
@@ -316,7 +321,7 @@ def _flat(headers: Headers) -> dict[str, str]:
 
 def _reason(problem: BaseException) -> str:
     """The names of what went wrong: texts of exceptions may quote the request."""
-    if isinstance(problem, AnswerRefused | AddressRefused | PeerRefused):
+    if isinstance(problem, AnswerRefused | AddressRefused | PeerRefused | ProxyRefused | ProxyFailed):
         return f"{type(problem).__name__}: {problem}"
     inner = [_reason(failure.value) for failure in getattr(problem, "reasons", None) or ()]
     return " ".join([type(problem).__name__, *inner])

@@ -2,63 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from twisted.logger import Logger
 from zope.interface import implementer
 
+from datasms_daemon.channels.presence import Presence
 from datasms_daemon.config.channels import DirectChannel
-from datasms_daemon.interfaces import IChannel, IChannelHost
-from datasms_daemon.model import Accepted, DeviceId, Outcome, PushOrder, Verdict
-
-log = Logger()
-
-Watcher = Callable[[bool], None]
+from datasms_daemon.interfaces import IChannelHost, IOperatedChannel
+from datasms_daemon.model import Accepted, ChannelView, LineState, Outcome, PushOrder, Verdict
 
 
-class Presence:
-    """Who listens for which device right now; nothing here outlives the process."""
-
-    def __init__(self) -> None:
-        self._watchers: dict[DeviceId, dict[object, Watcher]] = {}
-
-    def watch(self, device: DeviceId, changed: Watcher) -> Callable[[], None]:
-        """Calls ``changed(True)`` when there may be something new, ``changed(False)`` once when the device is revoked.
-
-        The answer ends the watch; calling it again is harmless.
-        """
-        key = object()
-        self._watchers.setdefault(device, {})[key] = changed
-
-        def end() -> None:
-            watchers = self._watchers.get(device, {})
-            if watchers.pop(key, None) is not None and not watchers:
-                del self._watchers[device]
-
-        return end
-
-    def notify(self, device: DeviceId) -> None:
-        """Tell everybody who watches ``device`` that there may be something new."""
-        self._tell(tuple(self._watchers.get(device, {}).values()), True)
-
-    def revoke(self, device: DeviceId) -> None:
-        """Tell everybody who watches ``device`` that it is over, and forget them."""
-        self._tell(tuple(self._watchers.pop(device, {}).values()), False)
-
-    def connected(self, device: DeviceId) -> bool:
-        """Whether anybody watches ``device``."""
-        return device in self._watchers
-
-    def _tell(self, watchers: tuple[Watcher, ...], news: bool) -> None:
-        for changed in watchers:
-            try:
-                changed(news)
-            except Exception:
-                # One client's broken connection must not keep the news from the others.
-                log.failure("a watcher failed")
-
-
-@implementer(IChannel)
+@implementer(IOperatedChannel)
 class Direct:
     """The channel of devices that come to us."""
 
@@ -78,6 +30,10 @@ class Direct:
         """Always Accepted: the inbox keeps the message until the device asks, and whoever is connected is told now."""
         self._presence.notify(order.device.id)
         return Accepted()
+
+    def status(self) -> ChannelView:
+        """Always up."""
+        return ChannelView(self.name, "direct", LineState.UP, None, 0, 0, None)
 
     async def withdraw(self, order: PushOrder) -> None:
         """Whoever is connected looks at the inbox again, where the message is over."""

@@ -105,6 +105,7 @@ class Fcm:
             ca_file=options.ca_file,
             concurrency=options.concurrency,
             total_timeout_s=self._timeout_s,
+            proxy=options.proxy,
         )
         self._token = AccessToken(account.token_uri, lambda: account.form(now_ms() // 1000), self._client.post, reactor)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from datasms_daemon.cli import directory, keys, messages, operations
+from datasms_daemon.cli import channels, directory, keys, messages, operations
 from datasms_daemon.cli.session import Root, Session
 from datasms_daemon.cli.tail import tail
 from datasms_daemon.config.files import config_path
@@ -65,6 +65,8 @@ for _command in (
     directory.group,
     directory.device,
     operations.line,
+    channels.channel,
+    channels.register,
     keys.key,
     operations.backup,
     operations.restore,

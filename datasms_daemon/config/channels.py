@@ -19,6 +19,9 @@ class Channel(Options, frozen=True, kw_only=True):
 
 class DirectChannel(Channel, frozen=True, kw_only=True):
     driver: Annotated[Literal["direct"], Meta(description="Devices that are connected to MxService")] = "direct"
+    grace: Annotated[
+        Duration, Meta(description="How long a connected device may take to confirm before it is pushed to as well")
+    ] = Duration(2 * SECOND)
 
 
 class PushChannel(Channel, frozen=True, kw_only=True):
@@ -69,14 +72,15 @@ class WnsChannel(PushChannel, frozen=True, kw_only=True):
         str | None, Meta(description="Base URL of the token service, instead of Microsoft's", examples=["https://HOST"])
     ] = None
     hosts: Annotated[
-        tuple[str, ...], Meta(description="Where channel URIs may point: these hosts and all below them", min_length=1)
+        tuple[str, ...],
+        Meta(description="Where channel URIs may point: these hosts and all below; HOST:PORT only there", min_length=1),
     ] = ("notify.windows.com",)
     form: Annotated[
         Literal["raw", "toast"], Meta(description="raw wakes the client; toast shows toast_text by itself")
     ] = "raw"
-    toast_text: Annotated[str, Meta(description="Shown by a toast; never the message's text")] = (
-        "You have a new message"
-    )
+    toast_text: Annotated[
+        str, Meta(description="Shown by a toast; never the message's text", min_length=1, max_length=200)
+    ] = "You have a new message"
 
 
 class WebPushChannel(PushChannel, frozen=True, kw_only=True):
@@ -87,10 +91,15 @@ class WebPushChannel(PushChannel, frozen=True, kw_only=True):
         str, Meta(description="Whom a push service may write to: mailto: or https:", examples=["mailto:it@example.org"])
     ]
     key_file: Annotated[
-        Path, Meta(description="PEM of the VAPID key, in state_dir if relative; made at the first start")
-    ] = Path("vapid.pem")
+        Path | None,
+        Meta(
+            description="PEM of a VAPID key to use; none: vapid.pem in state_dir, made at the first start",
+            examples=["vapid.pem"],
+        ),
+    ] = None
     hosts: Annotated[
-        tuple[str, ...], Meta(description="Where endpoints may point: these hosts and all below them; * is any host")
+        tuple[str, ...],
+        Meta(description="Where endpoints may point: these hosts and all below them; * is any host", min_length=1),
     ] = (
         "fcm.googleapis.com",
         "push.services.mozilla.com",
@@ -102,14 +111,22 @@ class WebPushChannel(PushChannel, frozen=True, kw_only=True):
 class ViberChannel(PushChannel, frozen=True, kw_only=True):
     driver: Annotated[Literal["viber"], Meta(description="A Viber bot, which shows the text itself")] = "viber"
     token: Annotated[Secret, Meta(description="The bot's authentication token")] = Secret("")
-    sender: Annotated[str, Meta(description="Shown as the sender", min_length=1, max_length=28)]
-    avatar: Annotated[str | None, Meta(description="URL of the sender's picture")] = None
+    sender: Annotated[str, Meta(description="Shown as the sender", min_length=1, max_length=28, examples=["Acme"])]
+    avatar: Annotated[
+        str | None, Meta(description="URL of the sender's picture", examples=["https://example.org/datasms.png"])
+    ] = None
     webhook: Annotated[bool, Meta(description="Whether to register [mxservice] public_url with Viber at the start")] = (
         True
     )
     welcome: Annotated[str, Meta(description="Shown to whoever opens the conversation", max_length=7000)] = (
         "Write DATASMS and your registration number to receive messages here."
     )
+    welcome_linked: Annotated[
+        str, Meta(description="The same for who comes by a link that registers, above a button", max_length=7000)
+    ] = "Press the button to receive messages here."
+    button: Annotated[
+        str, Meta(description="What that button says, and writes to the bot: Viber wants to be asked", min_length=1)
+    ] = "OK"
     bot_uri: Annotated[
         str | None, Meta(description="The bot's URI, for links that register with one tap", examples=["acme-alerts"])
     ] = None
@@ -120,7 +137,7 @@ class OmniStep(Options, frozen=True, kw_only=True):
     channel: Annotated[str, Meta(description="As Infobip names it: VIBER_BM, WHATSAPP, SMS …", examples=["VIBER_BM"])]
     sender: Annotated[str, Meta(description="The sender agreed with Infobip", examples=["Acme"])]
     wait: Annotated[Duration, Meta(description="How long before Infobip goes on to its next step")] = Duration(
-        60 * SECOND
+        40 * SECOND
     )
 
 
@@ -136,10 +153,19 @@ class OmniChannel(PushChannel, frozen=True, kw_only=True):
     ]
     api_key: Annotated[Secret, Meta(description="The API key, with the right to send")] = Secret("")
     scenario: Annotated[
-        str | None, Meta(description="api omni: the scenario's key; none: the account's default scenario")
+        str | None,
+        Meta(
+            description="api omni: the scenario's key; none: the account's default scenario",
+            examples=["5F04FACFAA4978F62FCAEBA97B37E90F"],
+        ),
     ] = None
     steps: Annotated[
-        tuple[OmniStep, ...], Meta(description="Infobip's own steps in order: channel, sender, wait", min_length=1)
+        tuple[OmniStep, ...],
+        Meta(
+            description="Infobip's own steps in order: channel, sender, wait",
+            min_length=1,
+            examples=[(OmniStep(channel="VIBER_BM", sender="Acme"),)],
+        ),
     ]
     hook_secret: Annotated[
         Secret, Meta(description="Part of the address that Infobip reports to; at least 16 characters")
@@ -149,4 +175,9 @@ class OmniChannel(PushChannel, frozen=True, kw_only=True):
     ] = "push"
 
 
-ChannelOptions = DirectChannel | FcmChannel
+def own_wait_ms(options: OmniChannel) -> int:
+    """How long Infobip may be busy with its own steps, in ms; the step that uses the channel must wait longer."""
+    return sum(step.wait for step in options.steps)
+
+
+ChannelOptions = DirectChannel | FcmChannel | WnsChannel | WebPushChannel | ViberChannel | OmniChannel

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
-from urllib.parse import urlsplit
 
-from datasms_daemon.config.channels import FcmChannel
+from datasms_daemon.config.check_channels import check_channels, is_base_url
 from datasms_daemon.config.options import driver_of, drivers_of, element_of, options_of
 from datasms_daemon.config.problems import Problems, below, nearest
 from datasms_daemon.config.records import Config, Http, Rule, SmppLine, When
@@ -29,7 +28,7 @@ _IS_NAME = "1 to 64 letters, digits, '.', '_' and '-'"
 
 def check(config: Config, problems: Problems) -> None:
     """Adds every problem that lies between the options, or that their types do not show."""
-    for part in (_daemon, _listeners, _names, _lines, _channels, _priorities, _aliases, _rules, _inbound):
+    for part in (_daemon, _listeners, _names, _lines, check_channels, _priorities, _aliases, _rules, _inbound):
         part(config, problems)
 
 
@@ -55,7 +54,7 @@ def _listeners(config: Config, problems: Problems) -> None:
     listen = parse_listen(gateway.listen)
     if listen is not None and listen[1] != 0 and listen == parse_listen(clients.listen):
         problems.add("mxservice.listen", "[gateway.http] listens there too", "another address or port", clients.listen)
-    if clients.public_url is not None and not _is_base_url(clients.public_url):
+    if clients.public_url is not None and not is_base_url(clients.public_url):
         right = "https://HOST or https://HOST:PORT, without a path"
         problems.add("mxservice.public_url", "is no such address", right, clients.public_url)
     number, country = clients.registration_number, config.daemon.country
@@ -72,16 +71,6 @@ def _listener(place: str, http: Http, problems: Problems) -> None:
         problems.add(below(place, "key_file"), "missing", "the private key of certificate_file")
     if http.key_file is not None and http.certificate_file is None:
         problems.add(below(place, "certificate_file"), "missing", "the certificate of key_file")
-
-
-def _is_base_url(text: str) -> bool:
-    try:
-        url = urlsplit(text)
-        has_port = url.port is None or url.port > 0
-    except ValueError:
-        return False
-    is_plain = url.path in ("", "/") and not url.query and not url.fragment and "@" not in url.netloc
-    return url.scheme == "https" and bool(url.hostname) and has_port and is_plain and not re.search(r"\s", text)
 
 
 def _names(config: Config, problems: Problems) -> None:
@@ -142,13 +131,6 @@ def _smpp(place: str, line: SmppLine, problems: Problems) -> None:
     if line.inbound_number is not None and not _INBOUND_NUMBER.fullmatch(line.inbound_number):
         right = "a number with + or a short code"
         problems.add(below(place, "inbound_number"), "cannot be written to", right, line.inbound_number)
-
-
-def _channels(config: Config, problems: Problems) -> None:
-    for channel in config.channel:
-        if isinstance(channel, FcmChannel) and not _is_base_url(channel.endpoint):
-            place = below(below("channel", channel.name), "endpoint")
-            problems.add(place, "is no such address", "https://HOST or https://HOST:PORT", channel.endpoint)
 
 
 def _priorities(config: Config, problems: Problems) -> None:

@@ -30,7 +30,7 @@ from datasms_daemon.config.units import parse_duration, parse_size
 from datasms_daemon.model import Secret
 
 LATER_OPTIONS = frozenset({"calendar", "operator", "proxy"})
-LATER_DRIVERS = frozenset({"http", "smtp", "viber", "omni", "webpush", "wns"})
+LATER_DRIVERS = frozenset({"http", "smtp"})
 _LATER: Final = "not supported yet"
 _LONGEST_MS = 3650 * 86_400_000
 

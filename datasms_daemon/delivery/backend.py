@@ -9,9 +9,11 @@ from msgspec.structs import replace
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from datasms_daemon.channels.presence import Presence
 from datasms_daemon.config.records import Config
 from datasms_daemon.crypto import binding, tokens
 from datasms_daemon.delivery.receipts import Receipts
+from datasms_daemon.delivery.registration import RegistrationNumbers
 from datasms_daemon.interfaces import IBackend
 from datasms_daemon.model import (
     Device,
@@ -21,18 +23,17 @@ from datasms_daemon.model import (
     HookAnswer,
     HookCall,
     InboxItem,
+    MessageId,
     NewRegistration,
     Registration,
     RegistrationState,
 )
-from datasms_daemon.rules import registration as numbers
 from datasms_daemon.store import directory, operations, pushes, registrations
 from datasms_daemon.store.pushes import InboxRow
 from datasms_daemon.store.store import Db, Store
 
 SEEN_EVERY_MS = 300_000
 MOST_REMEMBERED = 50_000
-WatchInbox = Callable[[DeviceId, Callable[[bool], None]], Callable[[], None]]
 
 
 @implementer(IBackend)
@@ -46,27 +47,23 @@ class Backend:
         config: Callable[[], Config],
         store: Store,
         now_ms: Callable[[], int],
-        new_id: Callable[[], str],
         random: Callable[[int], bytes],
-        pepper: bytes,
+        numbers: RegistrationNumbers,
         mac_key: bytes,
         receipts: Receipts,
-        watch: WatchInbox,
-        revoked: Callable[[DeviceId], None],
-        in_thread: Callable[[Callable[[], str]], Awaitable[str]],
+        presence: Presence,
+        server_keys: Callable[[], dict[str, str]],
         hook: Callable[[HookCall], Awaitable[HookAnswer | None]],
     ) -> None:
         self._config = config
         self._store = store
         self._now_ms = now_ms
-        self._new_id = new_id
         self._random = random
-        self._pepper = pepper
+        self._numbers = numbers
         self._mac_key = mac_key
         self._receipts = receipts
-        self._watch = watch
-        self._revoked = revoked
-        self._in_thread = in_thread
+        self._presence = presence
+        self._server_keys = server_keys
         self._hook = hook
         self._waiting: dict[str, set[Callable[[], None]]] = {}
         self._known: dict[str, Device] = {}
@@ -80,19 +77,8 @@ class Backend:
         sms_to = self._inbound_number()
         if sms_to is None:
             return None
-        number = numbers.make(self._random(numbers.RANDOM_BYTES))
-        parsed = numbers.parse(numbers.sms_text(number))
-        assert parsed is not None, "a number we made reads back"
-        verifier = await self._in_thread(lambda: tokens.hash_number(parsed.secret, self._pepper, self._random))
-        id_, secret = self._new_id(), tokens.new_token("dsr_", self._random)
-        now = self._now_ms()
-        expires_at = now + self._config().mxservice.registration_ttl
-        await self._store.write(
-            lambda db: registrations.insert(
-                db, id_, tokens.hash_token(secret), parsed.selector, verifier, new, now, expires_at
-            )
-        )
-        return Registration(id_, secret, number, expires_at, sms_to, numbers.sms_text(number))
+        made = await self._numbers.for_client(new)
+        return Registration(made.id, made.secret, made.number, made.expires_at, sms_to, made.text)
 
     async def registration(self, id_: str, secret: str) -> RegistrationState | None:
         """See IBackend."""
@@ -168,11 +154,18 @@ class Backend:
 
     def watch_inbox(self, device: DeviceId, changed: Callable[[bool], None]) -> Callable[[], None]:
         """See IBackend."""
-        return self._watch(device, changed)
+        return self._presence.watch(device, changed)
+
+    def watch_withdrawals(self, device: DeviceId, withdrawn: Callable[[MessageId], None]) -> Callable[[], None]:
+        """See IBackend."""
+        return self._presence.watch_withdrawals(device, withdrawn)
 
     async def receipts(self, device: DeviceId, receipts: tuple[DeviceReceipt, ...]) -> tuple[str, ...]:
         """See IBackend."""
-        return await self._receipts.from_device(device, receipts)
+        unknown = await self._receipts.from_device(device, receipts)
+        for receipt in receipts:
+            self._presence.confirmed(device, receipt.message)
+        return unknown
 
     async def update_device(self, device: DeviceId, address: dict[str, str], keys: dict[str, str], name: str) -> Device:
         """See IBackend."""
@@ -202,7 +195,7 @@ class Backend:
 
         await self._store.write(unit)
         self.forget(device)
-        self._revoked(device)
+        self._presence.revoke(device)
 
     async def write_seen(self) -> None:
         """Commits when devices were last there, all since the last time together: a write for each would cost as much
@@ -217,6 +210,10 @@ class Backend:
         gone = [token_hash for token_hash, device in self._known.items() if device.id in devices]
         for token_hash in gone:
             del self._known[token_hash]
+
+    async def server_keys(self) -> dict[str, str]:
+        """See IBackend."""
+        return self._server_keys()
 
     async def hook(self, call: HookCall) -> HookAnswer | None:
         """See IBackend."""

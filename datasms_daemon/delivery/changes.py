@@ -15,12 +15,18 @@ class Changes:
         self._wake: Callable[[LineName], None] = lambda line: None
         self._pull: Callable[[int], None] = lambda at: None
         self._count: Callable[[Progress], None] = lambda progress: None
+        self._withdraw: Callable[[Progress], None] = lambda progress: None
 
     def connect(
-        self, wake: Callable[[LineName], None], pull: Callable[[int], None], count: Callable[[Progress], None]
+        self,
+        wake: Callable[[LineName], None],
+        pull: Callable[[int], None],
+        count: Callable[[Progress], None],
+        withdraw: Callable[[Progress], None],
     ) -> None:
-        """Who is to be told: dispatch of a line with work, the timer of an earlier moment, the metrics of an end."""
-        self._wake, self._pull, self._count = wake, pull, count
+        """Who is to be told: dispatch of a line with work, the timer of an earlier moment, the metrics of an end,
+        withdrawals of everything."""
+        self._wake, self._pull, self._count, self._withdraw = wake, pull, count, withdraw
 
     def watch(self, id_: MessageId, changed: Callable[[], None]) -> Callable[[], None]:
         """Calls ``changed`` at each change of a message; the answer ends that."""
@@ -45,6 +51,7 @@ class Changes:
                 earliest = progress.due_at
             if progress.state.is_final:
                 self._count(progress)
+            self._withdraw(progress)
             for watcher in tuple(self._watchers.get(progress.id, ())):
                 watcher()
         if earliest is not None:

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from datasms_daemon.config.records import Config
 from datasms_daemon.delivery.accept import Acceptance, Taken
 from datasms_daemon.delivery.changes import Changes
+from datasms_daemon.delivery.channels import ChannelOperations, Channels
 from datasms_daemon.delivery.directory import Directory
 from datasms_daemon.delivery.dispatch import Dispatch
 from datasms_daemon.delivery.keys import Keys
@@ -56,6 +57,7 @@ class Core:
         keys: Keys,
         directory: Directory,
         dispatch: Dispatch,
+        channels: Channels,
         changes: Changes,
         metrics: Metrics,
         has_room: Callable[[], bool],
@@ -67,6 +69,7 @@ class Core:
         self._keys = keys
         self.directory = directory
         self._dispatch = dispatch
+        self.channels = ChannelOperations(store, now_ms, channels)
         self._changes = changes
         self._metrics = metrics
         self._has_room = has_room

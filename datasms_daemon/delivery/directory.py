@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from datasms_daemon.model import Device, DeviceId, Group, GroupId, Person, PersonId, Problem
+from msgspec import structs
+
+from datasms_daemon.delivery.registration import RegistrationNumbers
+from datasms_daemon.delivery.retirement import alarm
+from datasms_daemon.model import Device, DeviceId, Group, GroupId, IssuedRegistration, Person, PersonId, Problem
 from datasms_daemon.store import directory, operations
+from datasms_daemon.store.retirement import Retirement, retire_address
 from datasms_daemon.store.store import Db, Store
 
 
@@ -18,11 +23,15 @@ class Directory:
         now_ms: Callable[[], int],
         revoked: Callable[[DeviceId], None],
         changed: Callable[[DeviceId], None],
+        numbers: RegistrationNumbers,
+        links: Callable[[str], dict[str, str]],
     ) -> None:
         self._store = store
         self._now_ms = now_ms
         self._revoked = revoked
         self._changed = changed
+        self._numbers = numbers
+        self._links = links
 
     async def persons(self, after: str | None, limit: int) -> tuple[Person, ...]:
         """A page of persons in the order of their ids."""
@@ -88,6 +97,11 @@ class Directory:
 
         return await self._store.write(unit)
 
+    async def register(self, person: PersonId, by: str) -> IssuedRegistration | None:
+        """A registration number for a person, to be written in a channel (flow B). None: no such person."""
+        issued = await self._numbers.for_person(person, by)
+        return issued and structs.replace(issued, links=self._links(issued.number))
+
     async def devices(self, person: PersonId) -> tuple[Device, ...]:
         """All devices of a person, revoked ones too."""
         return await self._store.read(lambda db: directory.devices(db, person))
@@ -105,16 +119,20 @@ class Directory:
         return found
 
     async def retire(self, channel: str, address: dict[str, str], reason: str) -> None:
-        """The service of a channel says that an address is gone: its device gets no pushes until it comes back."""
+        """The service of a channel says that an address is gone: its device gets no pushes until it comes back;
+        it stays as it is while the channel's deletions are held."""
         now = self._now_ms()
 
-        def unit(db: Db) -> list[DeviceId]:
-            retired = directory.retire(db, channel, address)
-            _audit(db, now, f"channel:{channel}", f"device retired: {reason}", list(retired))
-            return retired
+        def unit(db: Db) -> Retirement:
+            retirement = retire_address(db, channel, address, now)
+            _audit(db, now, f"channel:{channel}", f"device retired: {reason}", retirement.retired)
+            return retirement
 
-        for device in await self._store.write(unit):
+        retirement = await self._store.write(unit)
+        for device in retirement.retired:
             self._changed(device)
+        if retirement.hold is not None:
+            alarm(retirement.hold)
 
 
 def _audit(db: Db, now: int, who: str, what: str, objects: Sequence[str]) -> None:

@@ -20,6 +20,7 @@ from datasms_daemon.config.kinds import DAY
 from datasms_daemon.delivery import handover as units
 from datasms_daemon.delivery.changes import Changes
 from datasms_daemon.delivery.handover import LineFacts, Settled
+from datasms_daemon.delivery.retirement import alarm
 from datasms_daemon.errors import DiskFull, StoreFailed
 from datasms_daemon.interfaces import ILine
 from datasms_daemon.model import (
@@ -295,6 +296,8 @@ class Dispatch:
         if settled is not None:
             for device in settled.retired:
                 self._retired(device)
+            for hold in settled.holds:
+                alarm(hold)
             self._changes.applied(settled.changed)
         self.made_room(way.facts.name)
 

@@ -23,6 +23,7 @@ from datasms_daemon.rules import lifecycle, receipts
 from datasms_daemon.rules.lifecycle import Decision, Handed
 from datasms_daemon.store import directory, handovers, messages, operations, pushes
 from datasms_daemon.store.messages import Sealed
+from datasms_daemon.store.retirement import Hold
 from datasms_daemon.store.store import Db
 
 
@@ -47,6 +48,7 @@ class Settled(msgspec.Struct, frozen=True):
 
     changed: tuple[Progress, ...]
     retired: tuple[DeviceId, ...] = ()
+    holds: tuple[Hold, ...] = ()
 
 
 def claim(
@@ -116,7 +118,7 @@ def settle(db: Db, line: LineFacts, handover: Handover, result: HandoverResult, 
     progress = messages.progress(db, handover.message)
     if progress is None:
         return Settled(())
-    retired = pushes.close_pushes(db, handover.message, result.pushes)
+    retirements = pushes.close_pushes(db, handover.message, result.pushes, at.now)
     changed = messages.apply(db, [lifecycle.handed(progress, handover.attempt, result.outcome, at)], at.now)
     changed += _early(db, handover, result, at.now) if line.to_devices else []
     if isinstance(result.outcome, Accepted) and result.outcome.provider_ids and not line.to_devices:
@@ -124,7 +126,8 @@ def settle(db: Db, line: LineFacts, handover: Handover, result: HandoverResult, 
         handovers.add_parts(db, line.name, handover.message, handover.attempt, ids, at.now)
         for early in handovers.take_unmatched(db, line.name, ids, handover.to):
             changed += [decision.progress for decision in apply_receipt(db, handovers.match(db, early), at.now)]
-    return Settled(tuple(changed), tuple(retired))
+    retired = tuple(device for one in retirements for device in one.retired)
+    return Settled(tuple(changed), retired, tuple(one.hold for one in retirements if one.hold is not None))
 
 
 def _early(db: Db, handover: Handover, result: HandoverResult, now: int) -> list[Progress]:

@@ -18,6 +18,7 @@ from datasms_daemon.gateway.records import (
     DirectoryRequest,
     GroupRequest,
     Id,
+    IssuedAnswer,
     Items,
     Page,
     PageQuery,
@@ -30,6 +31,7 @@ from datasms_daemon.web.bodies import Json, utf8
 from datasms_daemon.web.problems import HttpProblem
 from datasms_daemon.web.routes import Call
 from datasms_daemon.web.strict import faults
+from datasms_daemon.web.times import rfc3339
 
 DIRECTORY_LIMIT = 1024 * 1024
 
@@ -58,6 +60,16 @@ class Directory:
             body=Json(DirectoryRequest, limit=DIRECTORY_LIMIT, also={"text/csv": _from_csv}),
             answer=DirectoryAnswer,
         )(self.put_directory)
+        api.route(
+            "POST",
+            "/v1/persons/<id>/registrations",
+            permission=DIRECTORY,
+            summary="A registration number for a person, who writes DATASMS and the number in a channel (flow B)",
+            answer=IssuedAnswer,
+            status=201,
+            problems=("disk_full",),
+            parameters=_BY_ID,
+        )(self.register)
         api.route(
             "GET",
             "/v1/persons/<id>/devices",
@@ -178,6 +190,11 @@ class Directory:
         if groups:
             _refuse(_inside(await self._directory.put_groups(groups, call.caller.name), "", "/groups"))
         return DirectoryAnswer(len(persons), len(groups))
+
+    async def register(self, call: Call[Key, None, None]) -> IssuedAnswer:
+        """The number is shown this once."""
+        issued = _found(await self._directory.register(PersonId(call.path["id"]), call.caller.name))
+        return IssuedAnswer(issued.number, issued.text, rfc3339(issued.expires_at), issued.links)
 
     async def devices(self, call: Call[Key, None, None]) -> Items[DeviceView]:
         """Also retired and revoked ones."""

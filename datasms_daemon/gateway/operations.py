@@ -26,7 +26,7 @@ from datasms_daemon.gateway.records import (
 )
 from datasms_daemon.gateway.rights import ADMIN, ANY, OPERATE, READ, GatewayApi
 from datasms_daemon.gateway.views import key_view, message_item, page
-from datasms_daemon.model import Conflict, Key, LineView, MessageId, Problem
+from datasms_daemon.model import ChannelView, Conflict, Key, LineView, MessageId, Problem, Verdict
 from datasms_daemon.web.bodies import Json
 from datasms_daemon.web.problems import HttpProblem
 from datasms_daemon.web.routes import PUBLIC, Call, Reply
@@ -48,6 +48,7 @@ class Operations:
     def add_to(self, api: GatewayApi) -> None:
         """Declares the calls."""
         self._add_lines(api)
+        self._add_channels(api)
         self._add_dead(api)
         self._add_keys(api)
         self._add_state(api)
@@ -70,6 +71,27 @@ class Operations:
             answer=LineView,
             parameters=_LINE,
         )(self.resume)
+
+    def _add_channels(self, api: GatewayApi) -> None:
+        api.route("GET", "/v1/channels", permission=OPERATE, summary="All channels", answer=Items[ChannelView])(
+            self.channels
+        )
+        api.route(
+            "POST",
+            "/v1/channels/<name>/test",
+            permission=OPERATE,
+            summary="Prove a channel's credentials and settings to its service; reaches nobody",
+            answer=Verdict,
+            parameters=_LINE,
+        )(self.test_channel)
+        api.route(
+            "POST",
+            "/v1/channels/<name>/resume",
+            permission=OPERATE,
+            summary="Believe the service again that addresses are gone, after too many at once",
+            answer=ChannelView,
+            parameters=_LINE,
+        )(self.resume_channel)
 
     def _add_dead(self, api: GatewayApi) -> None:
         api.route(
@@ -139,6 +161,18 @@ class Operations:
     async def resume(self, call: Call[Key, None, None]) -> LineView:
         """The line as it is then."""
         return _found(await self._core.resume(call.path["name"], call.caller.name))
+
+    async def channels(self, call: Call[Key, None, None]) -> Items[ChannelView]:
+        """All of them."""
+        return Items(await self._core.channels.all())
+
+    async def test_channel(self, call: Call[Key, None, None]) -> Verdict:
+        """A bad verdict is a good answer."""
+        return _found(await self._core.channels.test(call.path["name"]))
+
+    async def resume_channel(self, call: Call[Key, None, None]) -> ChannelView:
+        """The channel as it is then."""
+        return _found(await self._core.channels.resume(call.path["name"], call.caller.name))
 
     async def dead(self, call: Call[Key, None, PageQuery]) -> Page[MessageItem]:
         """A page."""

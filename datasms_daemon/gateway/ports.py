@@ -8,6 +8,7 @@ from typing import Protocol
 from datasms_daemon.config.records import Config
 from datasms_daemon.model import (
     AcceptedSubmission,
+    ChannelView,
     Conflict,
     Device,
     DeviceId,
@@ -17,6 +18,7 @@ from datasms_daemon.model import (
     Group,
     GroupId,
     Inbound,
+    IssuedRegistration,
     Key,
     KeyReused,
     LineView,
@@ -27,6 +29,7 @@ from datasms_daemon.model import (
     Problem,
     Refused,
     Submission,
+    Verdict,
 )
 
 
@@ -121,6 +124,9 @@ class Directory(Protocol):
     async def delete_group(self, id_: GroupId, by: str) -> bool:
         """Whether there was such a group."""
 
+    async def register(self, person: PersonId, by: str) -> IssuedRegistration | None:
+        """A registration number for a person; None when there is no such person."""
+
     async def devices(self, person: PersonId) -> tuple[Device, ...]:
         """The devices of a person."""
 
@@ -154,9 +160,26 @@ class Operations(Protocol):
         """The number in E.164; None when it is no valid one."""
 
 
+class Channels(Protocol):
+    """The internet services that reach devices."""
+
+    async def all(self) -> tuple[ChannelView, ...]:
+        """All channels."""
+
+    async def test(self, name: str) -> Verdict | None:
+        """Whether its credentials and settings are good; None when there is no such channel."""
+
+    async def resume(self, name: str, by: str) -> ChannelView | None:
+        """Believes the service again that addresses are gone."""
+
+
 class Core(Keys, Messages, Operations, Protocol):
     """All of it."""
 
     @property
     def directory(self) -> Directory:
         """Persons, groups and devices."""
+
+    @property
+    def channels(self) -> Channels:
+        """The channels."""

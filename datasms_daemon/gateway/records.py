@@ -332,6 +332,15 @@ class DirectoryAnswer(Answer, frozen=True):
     groups: int
 
 
+class IssuedAnswer(Answer, frozen=True):
+    """``text`` is what the person writes before ``expires_at``; ``links`` do it with one tap, by channel."""
+
+    number: str
+    text: str
+    expires_at: TimeText
+    links: dict[str, str]
+
+
 class KeyView(Answer, frozen=True):
     """A key without its secret."""
 

@@ -3,7 +3,7 @@
 Times are integer milliseconds since 1970 UTC, spans integer milliseconds, phone numbers E.164 with ``+``.
 """
 
-from datasms_daemon.model.client import InboxItem, NewRegistration, Registration, RegistrationState
+from datasms_daemon.model.client import InboxItem, IssuedRegistration, NewRegistration, Registration, RegistrationState
 from datasms_daemon.model.directory import RIGHTS, Device, Group, Key, Person
 from datasms_daemon.model.handover import (
     Content,
@@ -33,6 +33,7 @@ from datasms_daemon.model.messages import (
 )
 from datasms_daemon.model.outcomes import Accepted, AddressGone, Later, LineDown, NotSent, Outcome, Unknown
 from datasms_daemon.model.queries import (
+    ChannelView,
     Conflict,
     ExplainedStep,
     Explanation,
@@ -80,6 +81,7 @@ __all__ = [
     "AddressGone",
     "Attempt",
     "AttemptState",
+    "ChannelView",
     "Conflict",
     "Content",
     "Device",
@@ -101,6 +103,7 @@ __all__ = [
     "Inbound",
     "InboundText",
     "InboxItem",
+    "IssuedRegistration",
     "Key",
     "KeyReused",
     "Later",

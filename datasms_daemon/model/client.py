@@ -28,6 +28,18 @@ class Registration(Record, frozen=True):
     text: str
 
 
+class IssuedRegistration(Record, frozen=True):
+    """A registration number just made; ``text`` is what proves it before ``expires_at``, ``links`` by channel name do
+    the same with one tap."""
+
+    id: str
+    secret: str
+    number: str
+    text: str
+    expires_at: int
+    links: dict[str, str] = {}
+
+
 class RegistrationState(Record, frozen=True):
     """``state`` is pending, active, expired or refused; ``device`` and ``token`` only in the first active answer."""
 

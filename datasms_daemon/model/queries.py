@@ -61,6 +61,23 @@ class LineView(Record, frozen=True):
     waiting: int
 
 
+class ChannelView(Record, frozen=True):
+    """One channel as operators see it: down while its circuit is open, degraded while its last push failed.
+
+    ``pushes`` and ``failures`` count since the channel started; ``opened_at`` is UTC ms. ``held``: so many addresses
+    were called gone within an hour that no more are believed until an operator resumes the channel.
+    """
+
+    name: str
+    driver: str
+    state: LineState
+    reason: str | None
+    pushes: int
+    failures: int
+    opened_at: int | None
+    held: bool = False
+
+
 class Conflict(Record, frozen=True):
     """The message is in a state in which this cannot be done."""
 

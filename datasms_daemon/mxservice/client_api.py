@@ -13,6 +13,9 @@ from datasms_daemon.mxservice.admission import DEVICE, Client, bearer, source
 from datasms_daemon.mxservice.events import MEDIA, InboxEvents
 from datasms_daemon.mxservice.hooks import add_hooks
 from datasms_daemon.mxservice.records import (
+    ADDRESSES,
+    ChannelItem,
+    ChannelsAnswer,
     DeviceAnswer,
     DeviceUpdate,
     Health,
@@ -81,11 +84,12 @@ def _add_registrations(api: Api[Client], service: Service) -> None:
     async def register(call: Call[Client, RegistrationRequest, None]) -> RegistrationAnswer:
         service.admission.before_registration(call.request)
         asked = call.body
-        _check_address(service, asked.channel, asked.address)
+        keys = asked.keys.as_dict() if asked.keys else {}
+        _check_address(service, asked.channel, asked.address, keys)
         new = NewRegistration(
             channel=asked.channel,
             address=asked.address,
-            keys=asked.keys.as_dict() if asked.keys else {},
+            keys=keys,
             name=asked.name,
             platform=asked.platform,
             app=asked.app,
@@ -98,6 +102,22 @@ def _add_registrations(api: Api[Client], service: Service) -> None:
 
 
 def _add_registration_state(api: Api[Client], service: Service) -> None:
+    @api.route(
+        "GET",
+        "/mx/v1/channels",
+        permission=PUBLIC,
+        answer=ChannelsAnswer,
+        summary="The channels that a client may register with",
+    )
+    async def channels(call: Call[Client, None, None]) -> ChannelsAnswer:
+        server_keys = await service.backend.server_keys()
+        items = [
+            ChannelItem(name=name, driver=driver, application_server_key=server_keys.get(name))
+            for name, driver in service.channels.items()
+            if driver in ADDRESSES
+        ]
+        return ChannelsAnswer(items=tuple(items))
+
     @api.route(
         "GET",
         "/mx/v1/registrations/<id_>",
@@ -240,8 +260,8 @@ def _add_device(api: Api[Client], service: Service) -> None:
     )
     async def update(call: Call[Client, DeviceUpdate, None]) -> DeviceAnswer:
         own, given = call.caller.device, call.body
-        _check_address(service, own.channel, given.address)
         keys = own.keys if given.keys is None else given.keys.as_dict()
+        _check_address(service, own.channel, given.address, keys)
         name = own.name if given.name is None else given.name
         try:
             return device_answer(await service.backend.update_device(own.id, given.address, keys, name))
@@ -280,11 +300,11 @@ def _add_state(api: Api[Client], service: Service) -> None:
         return Version(version=__version__)
 
 
-def _check_address(service: Service, channel: str, address: dict[str, str]) -> None:
+def _check_address(service: Service, channel: str, address: dict[str, str], keys: dict[str, str]) -> None:
     driver = service.channels.get(channel)
     if driver is None:
         names = ", ".join(sorted(service.channels)) or "none"
         raise HttpProblem("invalid", errors=[Problem("/channel", f"is not configured here; these are: {names}")])
-    faults = address_faults(driver, address)
+    faults = address_faults(driver, address, keys)
     if faults:
         raise HttpProblem("invalid", errors=faults)

@@ -10,9 +10,10 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
+from datasms_daemon.model import MessageId
 from datasms_daemon.mxservice.admission import Client
 from datasms_daemon.mxservice.follow import Follow
-from datasms_daemon.mxservice.records import item_answer
+from datasms_daemon.mxservice.records import Withdrawn, item_answer
 from datasms_daemon.mxservice.service import Service
 from datasms_daemon.web.channel import Request
 
@@ -62,7 +63,7 @@ class EventStream:
         self._was_paused = False
         request.stream()
         request.notifyFinish().addBoth(lambda _: self._stop())
-        self._follow = Follow(service.backend, client.device.id, after, revoked=self._end)
+        self._follow = Follow(service.backend, client.device.id, after, revoked=self._end, withdrawn=self._on_withdrawn)
         request.registerProducer(self._follow, True)
         # The head goes out with the first byte.
         request.write(b":\n\n")
@@ -79,6 +80,10 @@ class EventStream:
             self._request.write(
                 b"".join(b"id: %d\ndata: %b\n\n" % (item.seq, _encode(item_answer(item))) for item in items)
             )
+
+    def _on_withdrawn(self, message: MessageId) -> None:
+        if not self._is_over and not self._follow.paused:
+            self._request.write(b"event: withdrawn\ndata: %b\n\n" % _encode(Withdrawn(withdrawn=message)))
 
     def _on_beat(self) -> None:
         if not self._follow.paused:

@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from datasms_daemon.interfaces import IBackend
-from datasms_daemon.model import DeviceId, InboxItem
+from datasms_daemon.model import DeviceId, InboxItem, MessageId
 
 
 @implementer(IPushProducer)
@@ -19,7 +19,7 @@ class Follow:
     The watch begins before the first read and every notice leads to a read after the cursor, so nothing falls between
     the backlog and what is live, and nothing comes twice. Notices are only hints; several are as good as one. At most
     one batch is in memory, and no read begins while the reader is paused. ``revoked`` is called at once, in the
-    middle of whatever goes on, when the device is revoked.
+    middle of whatever goes on, when the device is revoked; ``withdrawn`` with each message that is over.
     """
 
     def __init__(
@@ -30,6 +30,7 @@ class Follow:
         *,
         batch: int = 20,
         revoked: Callable[[], None] = lambda: None,
+        withdrawn: Callable[[MessageId], None] = lambda message: None,
     ) -> None:
         self._backend = backend
         self._device = device
@@ -41,6 +42,7 @@ class Follow:
         self._waiter: Deferred[None] | None = None
         self.paused = False
         self._end_watch = backend.watch_inbox(device, self._changed)
+        self._end_withdrawals = backend.watch_withdrawals(device, withdrawn)
 
     async def next(self) -> tuple[InboxItem, ...] | None:
         """The next items, one at least, as soon as there are some and the reader takes them. None: it is over,
@@ -76,6 +78,7 @@ class Follow:
         if not self._is_over():
             self._over = True
             self._end_watch()
+            self._end_withdrawals()
         self._wake()
 
     def _is_over(self) -> bool:

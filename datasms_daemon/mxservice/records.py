@@ -40,7 +40,10 @@ Label = Annotated[str, Meta(max_length=100, pattern=_PRINTABLE)]
 AddressField = Annotated[str, Meta(min_length=1, max_length=4096, pattern=_PRINTABLE)]
 Address = Annotated[
     dict[Word, AddressField],
-    Meta(max_length=8, description="By the channel's driver: direct {}, fcm {token} or {fid}"),
+    Meta(
+        max_length=8,
+        description="fcm {token} or {fid}, wns {channel_uri}, webpush {endpoint}, omni {phone}, direct {}",
+    ),
 ]
 Cursor = Annotated[str, Meta(pattern=r"^[0-9]{1,18}" + _END, description="The cursor of an item; 0: from the start")]
 PageSize = Annotated[int, Meta(ge=1, le=500)]
@@ -145,6 +148,12 @@ class Item(Answer, frozen=True, kw_only=True):
     valid_until: TimeText
 
 
+class Withdrawn(Answer, frozen=True, kw_only=True):
+    """In a stream: this message is over and need not be shown any more."""
+
+    withdrawn: str
+
+
 class InboxPage(Answer, frozen=True, kw_only=True):
     """Items, oldest first; ``next`` is the cursor of the next page when there may be one."""
 
@@ -194,6 +203,20 @@ class DeviceUpdate(Sent, frozen=True, kw_only=True):
     name: Label | None = None
 
 
+class ChannelItem(Answer, frozen=True, kw_only=True):
+    """A channel that a client may register with; ``application_server_key`` is what a browser subscribes with."""
+
+    name: str
+    driver: str
+    application_server_key: str | None = None
+
+
+class ChannelsAnswer(Answer, frozen=True, kw_only=True):
+    """All of them."""
+
+    items: tuple[ChannelItem, ...]
+
+
 class Health(Answer, frozen=True, kw_only=True):
     """The service answers."""
 
@@ -206,12 +229,26 @@ class Version(Answer, frozen=True, kw_only=True):
     version: str
 
 
-def address_faults(driver: str, address: Mapping[str, str]) -> list[Problem]:
+ADDRESSES = {
+    "direct": (),
+    "fcm": ("token", "fid"),
+    "wns": ("channel_uri",),
+    "webpush": ("endpoint",),
+    "omni": ("phone",),
+}
+"""What clients may give as their address, by driver. Viber users have none to give: they write to the bot."""
+
+
+def address_faults(driver: str, address: Mapping[str, str], keys: Mapping[str, str]) -> list[Problem]:
     """Why ``address`` cannot be one of this driver's; empty when it can."""
-    known = {"direct": (), "fcm": ("token", "fid")}.get(driver, ())
+    if driver not in ADDRESSES:
+        return [Problem("/channel", "is joined by writing DATASMS and a registration number in it")]
+    known = ADDRESSES[driver]
     faults = [Problem(f"/address/{name}", "is unknown here") for name in address if name not in known]
     if known and sum(name in address for name in known) != 1:
         faults.append(Problem("/address", f"needs exactly one of: {', '.join(known)}"))
+    if driver == "webpush" and not keys:
+        faults.append(Problem("/keys", "are needed: p256dh and auth of the subscription"))
     return faults
 
 

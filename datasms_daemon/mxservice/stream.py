@@ -25,7 +25,7 @@ from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 from datasms_daemon.model import DeviceReceipt
 from datasms_daemon.mxservice.admission import Client
 from datasms_daemon.mxservice.follow import Follow
-from datasms_daemon.mxservice.records import ReceiptsRequest, device_receipts, item_answer, receipts_answer
+from datasms_daemon.mxservice.records import ReceiptsRequest, Withdrawn, device_receipts, item_answer, receipts_answer
 from datasms_daemon.mxservice.service import Service
 from datasms_daemon.web.channel import Channel, Request
 from datasms_daemon.web.problems import HttpProblem
@@ -74,7 +74,13 @@ class InboxSocket:
         # The HTTP channel is still registered as producer, and over TLS no connection closes before that is undone.
         self._transport.detachProducer()
         reactor = self._service.reactor
-        self._follow = Follow(self._service.backend, self._client.device.id, self._after, revoked=self._on_revoked)
+        self._follow = Follow(
+            self._service.backend,
+            self._client.device.id,
+            self._after,
+            revoked=self._on_revoked,
+            withdrawn=lambda message: self._send(_encode(Withdrawn(withdrawn=message))),
+        )
         self._beat = LoopingCall(self._on_beat)
         self._beat.clock = reactor
         self._beat.start(PING_S, now=False).addErrback(self._on_error)

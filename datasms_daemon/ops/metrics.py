@@ -22,6 +22,10 @@ class Metrics:
         self.late = Counter("datasms_late_receipts", "Receipts after the decision", registry=self.registry)
         self.unmatched = Counter("datasms_unmatched_receipts", "Receipts of nothing known", registry=self.registry)
         self.inbound = Counter("datasms_inbound", "Texts from outside", ["line"], registry=self.registry)
+        self.billed = Counter(
+            "datasms_billed", "Messages by the billing status of their service", ["channel", "status"],
+            registry=self.registry,
+        )  # fmt: skip
         self.crashes = Counter("datasms_driver_crashes", "Hand-overs in which a driver failed", registry=self.registry)
         self.lateness = Histogram(
             "datasms_deadline_lateness_seconds", "How late deadlines were kept", buckets=SECONDS, registry=self.registry

@@ -199,6 +199,15 @@ def reschedule(progress: Progress, now: int, send_at: int | None, ttl_ms: int, b
     return Decision(_entering(moved, 0, now), (event,))
 
 
+def is_passed_on(progress: Progress) -> bool:
+    """Whether this change took the message away from those it was handed to: cancelled, expired, on to the next."""
+    if progress.attempt == 0:
+        return False
+    if progress.state in (MessageState.CANCELLED, MessageState.EXPIRED):
+        return True
+    return progress.state is MessageState.QUEUED and progress.step > 0 and progress.tries == 0
+
+
 # --- the inside ------------------------------------------------------------------------------------------------------
 
 

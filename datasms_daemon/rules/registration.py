@@ -21,6 +21,7 @@ WRONG_PER_HOUR_PAUSE = 10_000
 
 _SYMBOLS = 12
 _SELECTOR = 4
+_BEGINS = re.compile(rf"\s*{KEYWORD}\b", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[\s\-\u2010-\u2015\u2212]+")
 
 
@@ -56,6 +57,11 @@ def make(random_bytes: bytes) -> str:
 def sms_text(number: str) -> str:
     """What the user sends to prove the number."""
     return f"{KEYWORD} {number}"
+
+
+def is_registration(text: str) -> bool:
+    """Whether it begins as a registration does, with a good number or not."""
+    return _BEGINS.match(text) is not None
 
 
 def parse(text: str) -> RegistrationNumber | None:

@@ -191,10 +191,12 @@ def revoke(db: Db, id_: DeviceId) -> bool:
     return db.execute(sql.REVOKE, {"id": id_}).rowcount > 0
 
 
-def retire(db: Db, channel: str, address: dict[str, str]) -> list[DeviceId]:
-    """No push goes to this address any more; the devices that had it."""
-    rows = db.execute(sql.RETIRE_ADDRESS, {"channel": channel, "address": address_text(address)}).fetchall()
-    return [DeviceId(row[0]) for row in rows]
+def writer(db: Db, channel: str, address: dict[str, str]) -> tuple[PersonId | None, list[DeviceId]]:
+    """Whose address it is that wrote to us, and the devices that had been given up and are active again by that."""
+    values = {"channel": channel, "address": address_text(address)}
+    back = [DeviceId(row[0]) for row in db.execute(sql.REACTIVATE, values).fetchall()]
+    row = db.execute(sql.SELECT_WRITER, values).fetchone()
+    return (None if row is None else PersonId(row[0])), back
 
 
 def address_text(address: dict[str, str]) -> str:

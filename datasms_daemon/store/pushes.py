@@ -22,10 +22,11 @@ from datasms_daemon.model import (
     ReceiptState,
 )
 from datasms_daemon.rules.lifecycle import OUTCOME_NAMES
-from datasms_daemon.store import messages
+from datasms_daemon.store import directory, messages
 from datasms_daemon.store import statements as sql
 from datasms_daemon.store.directory import address_text
 from datasms_daemon.store.handovers import Matched, keep_unmatched, take_unmatched
+from datasms_daemon.store.retirement import Retirement, retire
 from datasms_daemon.store.writer import Db
 
 
@@ -45,15 +46,23 @@ class InboxRow(msgspec.Struct, frozen=True):
     mac: bytes
 
 
+class OpenPush(msgspec.Struct, frozen=True):
+    """A push that was taken and not confirmed, on a device that is still active."""
+
+    message: MessageId
+    device: Device
+    valid_until: int
+
+
 def open_pushes(db: Db, id_: MessageId, n: int, devices: Iterable[Device]) -> None:
     """Puts the message into the devices' inboxes, before any of them is told."""
     rows = [{"message": id_, "n": n, "device": device.id, "channel": device.channel} for device in devices]
     db.executemany(sql.UPSERT_PUSH, rows)
 
 
-def close_pushes(db: Db, id_: MessageId, results: Iterable[PushResult]) -> list[DeviceId]:
-    """Keeps what became of each push; the devices whose address died and was still the same (I41)."""
-    retired = []
+def close_pushes(db: Db, id_: MessageId, results: Iterable[PushResult], now: int) -> list[Retirement]:
+    """Keeps what became of each push; what became of the addresses that are gone."""
+    retirements = []
     for result in results:
         name = OUTCOME_NAMES[type(result.outcome)]
         provider_id = ",".join(result.outcome.provider_ids) if isinstance(result.outcome, Accepted) else None
@@ -64,15 +73,24 @@ def close_pushes(db: Db, id_: MessageId, results: Iterable[PushResult]) -> list[
             {"message": id_, "device": result.device, "state": state, "reason": reason, "provider_id": provider_id},
         )
         if name == "address_gone":
-            address = address_text(result.address)
-            if db.execute(sql.RETIRE, {"id": result.device, "address": address}).rowcount:
-                retired.append(result.device)
-    return retired
+            retirements.append(retire(db, result.device, result.address, now))
+    return retirements
 
 
 def perhaps_there(db: Db, id_: MessageId) -> set[DeviceId]:
     """The devices that have this message or may have it: every push but those that surely failed."""
     return {DeviceId(row[0]) for row in db.execute(sql.SELECT_PERHAPS_THERE, {"message": id_})}
+
+
+def still_open(db: Db, ids: Iterable[MessageId]) -> list[OpenPush]:
+    """The pushes of some messages that their services took and nobody confirmed."""
+    found = []
+    for id_ in ids:
+        for message, device, valid_until in db.execute(sql.SELECT_OPEN_PUSHES, {"message": id_}).fetchall():
+            known = directory.device(db, device)
+            if known is not None:
+                found.append(OpenPush(message, known, valid_until))
+    return found
 
 
 def confirm(db: Db, id_: MessageId, device: DeviceId, state: ReceiptState) -> Attempt | None:

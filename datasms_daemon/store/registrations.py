@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from datasms_daemon.model import DeviceId, NewRegistration
+from datasms_daemon.model import DeviceId, NewRegistration, PersonId
 from datasms_daemon.store import statements as sql
 from datasms_daemon.store.writer import Db
 
@@ -14,11 +14,15 @@ HOUR_MS = 3_600_000
 
 
 class Pending(msgspec.Struct, frozen=True):
-    """A registration that waits for its number; ``verifier`` is what the number's secret part is checked against."""
+    """A registration that waits for its number; ``verifier`` is what the number's secret part is checked against.
+
+    ``person`` is whose device it will be; None: whose phone the SMS comes from.
+    """
 
     id: str
     verifier: str
     tries: int
+    person: PersonId | None
     channel: str
     address: Mapping[str, str]
     keys: Mapping[str, str]
@@ -28,9 +32,17 @@ class Pending(msgspec.Struct, frozen=True):
 
 
 def insert(
-    db: Db, id_: str, secret_hash: str, selector: str, verifier: str, new: NewRegistration, now: int, expires_at: int
+    db: Db,
+    id_: str,
+    secret_hash: str,
+    selector: str,
+    verifier: str,
+    new: NewRegistration,
+    person: PersonId | None,
+    now: int,
+    expires_at: int,
 ) -> None:
-    """Stores a registration that waits to be proved."""
+    """Stores a registration that waits to be proved; ``person`` when we know whose it is."""
     db.execute(
         sql.INSERT_REGISTRATION,
         {
@@ -45,6 +57,7 @@ def insert(
             "platform": new.platform,
             "app": new.app,
             "remote": new.remote,
+            "person": person,
             "created_at": now,
             "expires_at": expires_at,
         },
@@ -72,10 +85,10 @@ def pending(db: Db, selector: str, now: int) -> list[Pending]:
     rows = db.execute(sql.SELECT_PENDING, {"selector": selector, "now": now})
     return [
         Pending(
-            id_, verifier, tries, channel, msgspec.json.decode(address, type=dict[str, str]),
+            id_, verifier, tries, person, channel, msgspec.json.decode(address, type=dict[str, str]),
             msgspec.json.decode(keys, type=dict[str, str]), name, platform, app,
         )
-        for id_, verifier, tries, channel, address, keys, name, platform, app in rows
+        for id_, verifier, tries, person, channel, address, keys, name, platform, app in rows
     ]  # fmt: skip
 
 

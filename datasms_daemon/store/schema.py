@@ -169,9 +169,12 @@ CREATE TABLE devices (
     state TEXT NOT NULL,
     token_hash TEXT UNIQUE,
     created_at INTEGER NOT NULL,
-    last_seen_at INTEGER
+    last_seen_at INTEGER,
+    gone_at INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX devices_person ON devices (person);
+CREATE INDEX devices_channel ON devices (channel, state);
+CREATE INDEX devices_gone ON devices (channel, gone_at) WHERE gone_at IS NOT NULL;
 CREATE UNIQUE INDEX devices_address ON devices (channel, address) WHERE state = 'active' AND address <> '{}';
 
 CREATE TABLE registrations (
@@ -186,6 +189,7 @@ CREATE TABLE registrations (
     platform TEXT NOT NULL,
     app TEXT NOT NULL,
     remote TEXT NOT NULL,
+    person TEXT REFERENCES persons (id) ON DELETE CASCADE,
     state TEXT NOT NULL,
     tries INTEGER NOT NULL DEFAULT 0,
     device TEXT,
@@ -219,6 +223,12 @@ CREATE TABLE lines (
     day TEXT,
     sent INTEGER NOT NULL DEFAULT 0,
     resumed INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE channels (
+    name TEXT PRIMARY KEY,
+    held_at INTEGER,
+    resumed_at INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE inbound (

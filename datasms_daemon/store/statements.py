@@ -101,6 +101,11 @@ SELECT_LIVE_PUSH = """
 SELECT 1 FROM pushes
 WHERE message = :message AND state NOT IN ('failed', 'address_gone', 'line_down', 'not_sent') LIMIT 1
 """
+SELECT_OPEN_PUSHES = """
+SELECT p.message, p.device, m.valid_until FROM pushes p JOIN messages m ON m.id = p.message
+    JOIN devices d ON d.id = p.device AND d.state = 'active'
+WHERE p.message = :message AND p.state = 'sent'
+"""
 SELECT_PERHAPS_THERE = """
 SELECT device FROM pushes WHERE message = :message AND state NOT IN ('address_gone', 'line_down', 'later', 'not_sent')
 """
@@ -191,30 +196,51 @@ SELECT_DEVICE_BY_TOKEN = f"SELECT {DEVICE} FROM devices WHERE token_hash = :hash
 SET_TOKEN = "UPDATE devices SET token_hash = :hash WHERE id = :id"
 SEEN = "UPDATE devices SET last_seen_at = :now WHERE id = :id"
 REVOKE = "UPDATE devices SET state = 'revoked', token_hash = NULL WHERE id = :id AND state <> 'revoked'"
-RETIRE = "UPDATE devices SET state = 'retired' WHERE id = :id AND address = :address AND state = 'active'"
+# ``gone_at``: the service said so. An address that another device took over says nothing of the service.
+RETIRE = """
+UPDATE devices SET state = 'retired', gone_at = :now WHERE id = :id AND address = :address AND state = 'active'
+"""
 RETIRE_OTHERS = """
 UPDATE devices SET state = 'retired'
 WHERE channel = :channel AND address = :address AND address <> '{}' AND id <> :id AND state = 'active' RETURNING id
 """
-RETIRE_ADDRESS = """
-UPDATE devices SET state = 'retired' WHERE channel = :channel AND address = :address AND state = 'active' RETURNING id
+SELECT_ACTIVE_CHANNEL = "SELECT channel FROM devices WHERE id = :id AND address = :address AND state = 'active'"
+SELECT_HOLDER = "SELECT id FROM devices WHERE channel = :channel AND address = :address AND state = 'active'"
+COUNT_GONE = "SELECT count(*) FROM devices WHERE channel = :channel AND gone_at > :since"
+COUNT_ACTIVE = """
+SELECT count(*) FROM (
+    SELECT 1 FROM devices WHERE channel = :channel AND state = 'active' LIMIT :enough
+) AS some
 """
+SELECT_HOLD = "SELECT held_at, resumed_at FROM channels WHERE name = :channel"
+HOLD_CHANNEL = """
+INSERT INTO channels (name, held_at) VALUES (:channel, :now) ON CONFLICT (name) DO UPDATE SET held_at = :now
+"""
+RESUME_CHANNEL = "UPDATE channels SET held_at = NULL, resumed_at = :now WHERE name = :channel AND held_at > :since"
+# The newest of those that had the address, and only if nobody has it now.
+REACTIVATE = """
+UPDATE devices SET state = 'active', gone_at = NULL WHERE id = (
+    SELECT id FROM devices WHERE channel = :channel AND address = :address AND state <> 'revoked'
+    ORDER BY state = 'active' DESC, id DESC LIMIT 1
+) AND state = 'retired' RETURNING id
+"""
+SELECT_WRITER = "SELECT person FROM devices WHERE channel = :channel AND address = :address AND state = 'active'"
 UPDATE_DEVICE = """
-UPDATE devices SET address = :address, keys = :keys, name = :name, state = 'active'
+UPDATE devices SET address = :address, keys = :keys, name = :name, state = 'active', gone_at = NULL
 WHERE id = :id AND state <> 'revoked'
 """
 
 INSERT_REGISTRATION = """
 INSERT INTO registrations (id, secret_hash, selector, verifier, channel, address, keys, name, platform, app, remote,
-    state, created_at, expires_at)
+    person, state, created_at, expires_at)
 VALUES (:id, :secret_hash, :selector, :verifier, :channel, :address, :keys, :name, :platform, :app, :remote,
-    'pending', :created_at, :expires_at)
+    :person, 'pending', :created_at, :expires_at)
 """
 SELECT_REGISTRATION = """
 SELECT id, state, device, expires_at FROM registrations WHERE id = :id AND secret_hash = :secret_hash
 """
 SELECT_PENDING = """
-SELECT id, verifier, tries, channel, address, keys, name, platform, app FROM registrations
+SELECT id, verifier, tries, person, channel, address, keys, name, platform, app FROM registrations
 WHERE selector = :selector AND state = 'pending' AND expires_at > :now ORDER BY id
 """
 COMPLETE_REGISTRATION = """

@@ -52,7 +52,7 @@ class _Watched:
 
         return end
 
-    def tell(self, key: str, *args: bool) -> None:
+    def tell(self, key: str, *args: bool | str) -> None:
         for changed in tuple(self.callbacks.get(key, ())):
             changed(*args)
 
@@ -76,8 +76,12 @@ class FakeBackend:
         self.gate: Callable[[], Deferred[None]] | None = None
         self.meanwhile: Callable[[], None] | None = None
         self._inbox_watches = _Watched()
+        self._withdrawal_watches = _Watched()
         self._registration_watches = _Watched()
         self._seq = 0
+
+    async def server_keys(self) -> dict[str, str]:
+        return {"web": "B" * 87}
 
     async def hook(self, call: HookCall) -> HookAnswer | None:
         """Known is the channel ``viber``; it takes what says where it is from."""
@@ -86,7 +90,14 @@ class FakeBackend:
             return None
         return HookAnswer(200 if "x-signature" in call.headers else 403, b'{"ok":true}')
 
+    def watch_withdrawals(self, device: DeviceId, withdrawn: Callable[[MessageId], None]) -> Callable[[], None]:
+        return self._withdrawal_watches.add(device, withdrawn)
+
     # What happens on the other side.
+
+    def withdraw(self, device: str, message: str) -> None:
+        """The message is over."""
+        self._withdrawal_watches.tell(device, message)
 
     def add_device(self, name: str, channel: str = "direct") -> str:
         """A device and its token."""

@@ -14,6 +14,7 @@ from datasms_daemon.model import (
     RIGHTS,
     AcceptedMessage,
     AcceptedSubmission,
+    ChannelView,
     Conflict,
     Device,
     DeviceId,
@@ -26,6 +27,7 @@ from datasms_daemon.model import (
     Group,
     GroupId,
     Inbound,
+    IssuedRegistration,
     Key,
     KeyReused,
     LineName,
@@ -45,6 +47,7 @@ from datasms_daemon.model import (
     Step,
     Submission,
     Success,
+    Verdict,
 )
 from datasms_daemon.rules import numbers
 
@@ -55,10 +58,30 @@ LINES = (LineName("datasms"), LineName("sms-o2"))
 T = TypeVar("T")
 
 
+class FakeChannels:
+    """One channel, whose key is not accepted; it was held until an operator resumed it."""
+
+    def __init__(self) -> None:
+        self.view = ChannelView("fcm", "fcm", LineState.UP, None, 3, 1, None, held=True)
+
+    async def all(self) -> tuple[ChannelView, ...]:
+        return (self.view,)
+
+    async def test(self, name: str) -> Verdict | None:
+        return Verdict(False, ("the key is not accepted",)) if name == "fcm" else None
+
+    async def resume(self, name: str, by: str) -> ChannelView | None:
+        if name != "fcm":
+            return None
+        self.view = replace(self.view, held=False)
+        return self.view
+
+
 class FakeCore:
     """Keys are named by their rights: ``dsk_send`` may send, ``dsk_send-read`` both, ``dsk_all`` everything."""
 
     def __init__(self) -> None:
+        self.channels = FakeChannels()
         self.config = Config(line=(DatasmsLine(name=LINES[0]), SmppLine(name=LINES[1], host="smsc", system_id="x")))
         self.dossiers: dict[MessageId, Dossier] = {}
         self.people: dict[PersonId, Person] = {}
@@ -238,6 +261,12 @@ class FakeCore:
 
     async def delete_group(self, id_: GroupId, by: str) -> bool:
         return self.teams.pop(id_, None) is not None
+
+    async def register(self, person: PersonId, by: str) -> IssuedRegistration | None:
+        if person not in self.people:
+            return None
+        text = "DATASMS ABCD-EFGH-JKLMN"
+        return IssuedRegistration("r1", "", "ABCD-EFGH-JKLMN", text, 1_800_000_000_000, {"viber": "viber://pa"})
 
     async def devices(self, person: PersonId) -> tuple[Device, ...]:
         return tuple(device for device in self.phones.values() if device.person == person)

@@ -24,7 +24,7 @@ from twisted.web.iweb import IAgentEndpointFactory
 from twisted.web.websocket import WebSocketClientEndpoint, WebSocketTransport
 from zope.interface import implementer
 
-from datasms_daemon.config.channels import DirectChannel, FcmChannel
+from datasms_daemon.config.channels import DirectChannel, FcmChannel, ViberChannel, WebPushChannel
 from datasms_daemon.config.records import Mxservice
 from datasms_daemon.mxservice.site import make_site
 from datasms_daemon.web.listen import ServerCertificate, listen_tls
@@ -35,6 +35,8 @@ T = TypeVar("T")
 CHANNELS = (
     DirectChannel(name="direct"),
     FcmChannel(name="fcm", credentials_file=Path("firebase.json")),
+    WebPushChannel(name="web", contact="mailto:it@example.org"),
+    ViberChannel(name="viber", sender="Acme"),
     DirectChannel(name="off", enabled=False),
 )
 

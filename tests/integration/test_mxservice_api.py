@@ -366,3 +366,30 @@ async def test_a_call_that_proves_nothing_or_is_for_nobody_is_refused(server: Mx
     assert (await server.call("POST", "/mx/v1/hooks/viber/nobody", raw=b"{}")).status == 404
     assert (await server.call("POST", "/mx/v1/hooks/omni/viber/reports", raw=b"{}")).status == 404
     assert (await server.call("GET", "/mx/v1/hooks/viber/viber")).status == 405
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_client_learns_which_channels_there_are(server: MxServer) -> None:
+    items = (await server.call("GET", "/mx/v1/channels")).json()["items"]
+    assert items == [
+        {"name": "direct", "driver": "direct", "application_server_key": None},
+        {"name": "fcm", "driver": "fcm", "application_server_key": None},
+        {"name": "web", "driver": "webpush", "application_server_key": "B" * 87},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"channel": "web", "address": {"endpoint": "https://push.example/1"}}, "/keys"),
+        ({"channel": "web", "address": {"token": "x"}, "keys": KEYS}, "/address/token"),
+        ({"channel": "viber", "address": {"id": "user=="}}, "/channel"),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_an_address_that_its_channel_cannot_use_is_refused(
+    server: MxServer, body: dict[str, object], pointer: str
+) -> None:
+    answer = await server.call("POST", "/mx/v1/registrations", body=body)
+    assert answer.status == 422
+    assert pointer in str(answer.json()["errors"])

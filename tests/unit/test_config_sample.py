@@ -26,14 +26,17 @@ def test_the_sample_as_it_stands_means_the_same_as_no_file(tmp_path: Path) -> No
     assert load(path, {"HOME": "/home"}) == load(None, {"HOME": "/home"})
 
 
+SECRETS = ("password", "client_secret", "token", "api_key", "hook_secret")
+
+
 def test_every_option_in_the_sample_can_be_set_as_it_stands_there(tmp_path: Path) -> None:
-    for name in ("certificate.pem", "key.pem", "ca.pem", "firebase.json", "password"):
+    for name in ("certificate.pem", "key.pem", "ca.pem", "firebase.json", "vapid.pem", *SECRETS):
         (tmp_path / name).write_text("x")
     path = tmp_path / "datasms.toml"
     path.write_text(re.sub(r"^#(?=[^ ])", "", sample(), flags=re.MULTILINE))
     config = load(path, {})
     assert [line.driver for line in config.line] == ["datasms", "smpp"]
-    assert [channel.driver for channel in config.channel] == ["direct", "fcm"]
+    assert [channel.driver for channel in config.channel] == ["direct", "fcm", "wns", "webpush", "viber", "omni"]
     assert [rule.name for rule in config.rule] == ["night-shift alarms", "everybody"]
     assert config.mxservice.registration_number == "+420603123456"
 

@@ -10,7 +10,8 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from datasms_daemon.channels.direct import Direct, Presence
+from datasms_daemon.channels.direct import Direct
+from datasms_daemon.channels.presence import Presence
 from datasms_daemon.config.channels import DirectChannel
 from datasms_daemon.config.records import DatasmsLine
 from datasms_daemon.interfaces import IChannel, IChannelHost, ILine, ILineHost

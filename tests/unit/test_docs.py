@@ -26,7 +26,16 @@ def test_there_are_samples() -> None:
 
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_every_configuration_in_the_documentation_is_accepted(sample: str, tmp_path: Path) -> None:
-    for name in ("smsc-password", "firebase.json", "fullchain.pem", "privkey.pem"):
+    for name in (
+        "smsc-password",
+        "firebase.json",
+        "wns-secret",
+        "viber-token",
+        "infobip-key",
+        "hook-secret",
+        "fullchain.pem",
+        "privkey.pem",
+    ):
         (tmp_path / name).write_text("x")
     path = tmp_path / "datasms.toml"
     path.write_text(sample.replace("/etc/datasms/", ""), "utf-8")

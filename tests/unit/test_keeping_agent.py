@@ -19,6 +19,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory, IResponse
 from zope.interface import implementer
 
+from datasms_daemon.channels import _http
 from datasms_daemon.channels._http import ANSWER_LIMIT, IDLE_TIMEOUT_S, Connection, Exchange, KeepingAgent
 
 URL = b"https://push.example/v1/send"
@@ -338,3 +339,26 @@ def test_close_ends_what_is_idle_and_what_is_under_way(stage: Stage) -> None:
     assert idle.outcome == (200, b"ok")
     assert under_way.failure is not None
     assert not stage.clock.getDelayedCalls()
+
+
+def test_nothing_is_kept_of_a_host_without_idle_connections(stage: Stage) -> None:
+    for n in range(5):
+        stage.ask(b"https://push-%d.example/" % n)
+        stage.say(OK)
+    assert len(stage.agent._idle) == 5
+    stage.ask(b"https://push-0.example/")
+    stage.network.wires[1].loseConnection()
+    assert len(stage.agent._idle) == 3
+    stage.clock.pump([IDLE_TIMEOUT_S / 2] * 4)
+    assert len(stage.agent._idle) == 0
+    assert not stage.clock.getDelayedCalls()
+
+
+def test_beyond_a_number_of_connections_none_is_kept_idle(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_http, "MOST_KEPT", 3)
+    asked = [stage.ask(b"https://push-%d.example/" % n) for n in range(5)]
+    for wire in range(5):
+        stage.say(OK, wire)
+    assert [one.outcome for one in asked] == [(200, b"ok")] * 5
+    assert [wire.connected for wire in stage.network.wires] == [False, False, True, True, True]
+    stage.agent.close()

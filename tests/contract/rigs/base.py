@@ -24,6 +24,11 @@ from datasms_daemon.model import (
 
 TIMEOUT_S = 0.8
 SECRET_ADDRESS = "canary-address-5f2e"
+# The client's public key and authentication secret of RFC 8291 § 5; only some channels need them.
+KEYS = {
+    "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+    "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+}
 
 
 def now_ms() -> int:
@@ -52,7 +57,8 @@ class Rig(Protocol):
 
 def order(rig: Rig, address: dict[str, str] | None = None) -> PushOrder:
     """An urgent message, good for a minute."""
-    device = Device(DeviceId("d1"), PersonId("novak"), rig.channel.name, rig.address if address is None else address)
+    address = rig.address if address is None else address
+    device = Device(DeviceId("d1"), PersonId("novak"), rig.channel.name, address, KEYS)
     content = Content("Pump 3 stopped", "Pump station") if rig.channel.carries_text else None
     return PushOrder(MessageId("m1"), device, True, 60_000, content)
 

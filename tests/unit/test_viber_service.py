@@ -1,0 +1,139 @@
+"""The stand-in for Viber refuses what Viber refuses, so that tests against it mean something."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import pytest
+import pytest_twisted
+from twisted.internet.interfaces import IReactorCore
+
+from datasms_daemon.channels._addresses import Hosts, netloc
+from datasms_daemon.channels._connect import Reactor
+from datasms_daemon.channels._push import Answer, SafeClient
+from datasms_daemon.model import HookAnswer, HookCall
+from tests.fakes.viber_service import FIRST_TOKEN, ViberService
+
+NOW = 1_795_000_000_000
+GOOD = {"receiver": "jan", "type": "text", "text": "Hello", "sender": {"name": "Acme"}}
+
+
+class Caller:
+    """Asks the stand-in, as anybody could."""
+
+    def __init__(self, reactor: Reactor) -> None:
+        self.reactor = reactor
+        self.service = ViberService(reactor, lambda: NOW, "token")
+
+    async def start(self, directory: Path) -> None:
+        await self.service.listen(self.reactor)
+        host = netloc(self.service.endpoint)
+        assert host is not None
+        self.client = SafeClient(
+            self.reactor,
+            hosts=Hosts((host,)),
+            allow_private=True,
+            ca_file=self.service.write_ca(directory),
+            concurrency=1,
+            total_timeout_s=5,
+        )
+
+    async def post(self, call: str, body: object, token: str = "token", content_type: str = "application/json") -> Any:
+        """The answer's JSON, or its HTTP status if that is not 200."""
+        headers = {"X-Viber-Auth-Token": token, "Content-Type": content_type}
+        raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
+        answer = await self.client.post(f"{self.service.endpoint}/{call}", headers, raw)
+        assert isinstance(answer, Answer)
+        return msgspec.json.decode(answer.body) if answer.status == 200 else answer.status
+
+
+@pytest_twisted.async_yield_fixture
+async def caller(reactor: IReactorCore, tmp_path: Path) -> AsyncIterator[Caller]:
+    caller = Caller(cast(Reactor, reactor))
+    await caller.start(tmp_path)
+    caller.service.webhook = "https://mx.example.org/"
+    caller.service.subscribers.add("jan")
+    yield caller
+    await caller.client.stop()
+    await caller.service.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_it_takes_a_good_message_and_bills_it(caller: Caller) -> None:
+    answer = await caller.post("pa/send_message", GOOD)
+    assert answer == {"status": 0, "status_message": "ok", "message_token": FIRST_TOKEN + 1, "billing_status": 5}
+    assert [sent.text for sent in caller.service.sent] == ["Hello"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"{", 3),
+        ({**GOOD, "receiver": ""}, 4),
+        ({**GOOD, "sender": {}}, 4),
+        ({**GOOD, "sender": {"name": "x" * 29}}, 4),
+        ({**GOOD, "text": ""}, 4),
+        ({**GOOD, "text": "x" * 7001}, 4),
+        ({**GOOD, "tracking_data": "x" * 4001}, 4),
+        ({**GOOD, "strange": 1}, 4),
+        ({**GOOD, "text": "ž" * 15_000}, 3),
+        ({**GOOD, "receiver": "nobody"}, 5),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_it_refuses_a_bad_message(caller: Caller, body: object, status: int) -> None:
+    assert (await caller.post("pa/send_message", body))["status"] == status
+    assert caller.service.sent == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_it_refuses_another_token_content_type_and_address(caller: Caller) -> None:
+    assert (await caller.post("pa/send_message", GOOD, token="other"))["status"] == 2
+    assert (await caller.post("pa/send_message", GOOD, content_type="text/plain"))["status"] == 3
+    assert await caller.post("pa/strange", GOOD) == 404
+    assert await caller.post("send_message", GOOD) == 404
+    assert caller.service.sent == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_it_sends_nothing_without_a_webhook_or_to_who_left(caller: Caller) -> None:
+    caller.service.subscribers.discard("jan")
+    caller.service.strangers.add("jan")
+    assert (await caller.post("pa/send_message", GOOD))["status"] == 6
+    caller.service.webhook = None
+    assert (await caller.post("pa/send_message", GOOD))["status"] == 10
+
+
+@pytest_twisted.ensureDeferred
+async def test_it_takes_a_webhook_only_after_the_probe_was_answered(caller: Caller) -> None:
+    probes: list[HookCall] = []
+    answer = HookAnswer(403)
+
+    async def hook(call: HookCall) -> HookAnswer:
+        probes.append(call)
+        return answer
+
+    caller.service.webhook = None
+    asked = {"url": "https://mx.example.org/x", "event_types": ["seen"]}
+    assert (await caller.post("pa/set_webhook", asked))["status"] == 1
+    caller.service.hook = hook
+    assert (await caller.post("pa/set_webhook", asked))["status"] == 1
+    assert "webhook" not in await caller.post("pa/get_account_info", {})
+    answer = HookAnswer(200)
+    assert (await caller.post("pa/set_webhook", asked))["status"] == 0
+    assert (await caller.post("pa/get_account_info", {}))["webhook"] == "https://mx.example.org/x"
+    assert len(probes) == 2
+    assert caller.service.library.verify_signature(probes[0].body, probes[0].headers["x-viber-content-signature"])
+
+
+@pytest.mark.parametrize(
+    "asked", [{"url": "http://mx.example.org/x"}, {"url": "https://mx.example.org/x", "event_types": ["strange"]}]
+)
+@pytest_twisted.ensureDeferred
+async def test_it_refuses_a_webhook_that_is_not_https_or_wants_unknown_events(
+    caller: Caller, asked: dict[str, object]
+) -> None:
+    assert (await caller.post("pa/set_webhook", asked))["status"] == 1
