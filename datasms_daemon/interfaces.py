@@ -28,6 +28,7 @@ from datasms_daemon.model import (
     Outcome,
     PushOrder,
     PushReceipt,
+    Reach,
     Registration,
     RegistrationState,
     Verdict,
@@ -45,7 +46,7 @@ class IChannelHost(Interface):
         """All that was delivered to this address before ``at`` (UTC ms) has been read; returns once committed."""
 
     def gone(channel: str, address: dict[str, str], reason: str) -> Awaitable[None]:
-        """The service says that nothing reaches this address any more; returns once its device is retired."""
+        """The service says that nothing reaches this address any more; returns once its device has lost it."""
 
     def inbound(inbound: InboundText) -> Awaitable[None]:
         """Returns once the text is committed; only then may the service be told so. A registration number is caught
@@ -169,9 +170,12 @@ class IBackend(Interface):
     def receipts(device: DeviceId, receipts: tuple[DeviceReceipt, ...]) -> Awaitable[tuple[str, ...]]:
         """Commits them; the answer names the message ids that are not in this device's inbox."""
 
-    def update_device(device: DeviceId, address: dict[str, str], keys: dict[str, str], name: str) -> Awaitable[Device]:
-        """A new push address or keys; makes a retired device active again. The address leaves any other device
-        that held it (I40). LookupError: the device was revoked meanwhile."""
+    def update_device(
+        device: DeviceId, preferred: Reach, others: tuple[Reach, ...] | None, keys: dict[str, str], name: str
+    ) -> Awaitable[Device]:
+        """New addresses or keys; makes a retired device active again. ``others`` None: they stay as they are. The
+        addresses leave any other device that held them (I40). LookupError: the device was revoked meanwhile.
+        ValueError: an address is a phone that is not the person's."""
 
     def unregister(device: DeviceId) -> Awaitable[None]:
         """Revokes the device and its token."""

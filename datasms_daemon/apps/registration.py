@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from datasms_daemon.crypto import tokens
 from datasms_daemon.interfaces import IApplication
-from datasms_daemon.model import Device, DeviceId, DeviceState, InboundText, Person, PersonId
+from datasms_daemon.model import Device, DeviceId, DeviceState, InboundText, Person, PersonId, Reach
 from datasms_daemon.rules import registration as rules
 from datasms_daemon.rules.registration import RegistrationNumber
 from datasms_daemon.store import directory, operations, registrations
@@ -115,11 +115,10 @@ class RegistrationApp:
             return None
         person = found.person or self._owner(db, inbound.from_)
         if inbound.address is None:
-            # Where the address is a phone, only the one that was proved will do.
-            address = {"phone": inbound.from_} if "phone" in found.address else dict(found.address)
+            preferred, *others = _proved((Reach(found.channel, dict(found.address)), *found.others), inbound.from_)
             device = Device(
-                id_, person, found.channel, address, dict(found.keys), found.name, found.platform,
-                found.app, DeviceState.ACTIVE, now,
+                id_, person, preferred.channel, preferred.address, dict(found.keys), found.name, found.platform,
+                found.app, DeviceState.ACTIVE, now, None, tuple(others),
             )  # fmt: skip
         else:
             device = Device(id_, person, inbound.line, inbound.address, created_at=now)
@@ -135,6 +134,16 @@ class RegistrationApp:
         person = PersonId(self._new_id())
         directory.put_persons(db, [Person(person, numbers=(number,))])
         return person
+
+
+def _proved(asked: tuple[Reach, ...], phone: str) -> list[Reach]:
+    """Where an address is a phone, only the one that was proved will do; that may make two of them the same."""
+    proved: list[Reach] = []
+    for reach in asked:
+        one = Reach(reach.channel, {"phone": phone}) if "phone" in reach.address else reach
+        if one not in proved:
+            proved.append(one)
+    return proved
 
 
 _NOBODY = f"scrypt${'0' * 32}${'0' * 64}"

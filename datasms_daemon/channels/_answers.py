@@ -7,7 +7,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from datasms_daemon.channels._push import Failed
-from datasms_daemon.model import Later, LineDown, Outcome, Unknown
+from datasms_daemon.model import Later, LineDown, NotSent, Outcome, Unknown
 
 MAX_RETRY_MS = 3_600_000
 
@@ -17,6 +17,20 @@ def outcome_of_failure(failed: Failed) -> Outcome:
     if failed.phase == "maybe_sent":
         return Unknown(failed.reason)
     return LineDown(failed.reason) if failed.lasting else Later(failed.reason)
+
+
+def usual(status: int, reason: str, headers: Mapping[str, str], now_ms: int) -> Outcome:
+    """What a status means that is no success and to which the service gives no meaning of its own (design.md § 6).
+
+    500 and its like are Unknown: the message may have been taken before the fault.
+    """
+    if status == 503:
+        return Later(reason, retry_at(headers, now_ms))
+    if status >= 500 or status == 408:
+        return Unknown(reason)
+    if 300 <= status < 400:
+        return LineDown(f"{status}: redirects are not followed")
+    return NotSent(reason, final=True)
 
 
 def retry_at(headers: Mapping[str, str], now_ms: int) -> int | None:

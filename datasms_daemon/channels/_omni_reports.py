@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from datasms_daemon.channels._answers import retry_at
+from datasms_daemon.channels._answers import retry_at, usual
 from datasms_daemon.channels._omni_requests import PHONE
 from datasms_daemon.model import (
     Accepted,
@@ -200,13 +200,7 @@ def outcome_of(status: int, headers: Mapping[str, str], body: bytes, now_ms: int
             return LineDown(SUNSET)
         case 429:
             return Later(reason, retry_at(headers, now_ms) or now_ms + DEFAULT_RETRY_MS)
-        case 503:
-            return Later(reason, retry_at(headers, now_ms))
-    if status >= 500 or status == 408:
-        return Unknown(reason)
-    if 300 <= status < 400:
-        return LineDown(f"{status}: redirects are not followed")
-    return NotSent(reason, final=True)
+    return usual(status, reason, headers, now_ms)
 
 
 def refusal_of(body: bytes) -> Refusal:

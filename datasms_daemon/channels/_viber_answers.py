@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
-from datasms_daemon.channels._answers import retry_at
+from datasms_daemon.channels._answers import retry_at, usual
 from datasms_daemon.model import Accepted, AddressGone, Later, LineDown, NotSent, Outcome, Record, Secret, Unknown
 from datasms_daemon.ops.printable import printable
 
@@ -139,15 +139,11 @@ def described(status: int) -> str:
 def _outcome_of_http(status: int, headers: Mapping[str, str], now_ms: int) -> Outcome:
     """What a status means that is not Viber's but a server's in between: Viber answers 200 to everything."""
     reason = f"HTTP {status}"
-    if status in (429, 503):
+    if status == 429:
         return Later(reason, retry_at(headers, now_ms))
     if status in (401, 403, 404, 407):
         return LineDown(f"{reason}: is the endpoint right?")
-    if 300 <= status < 400:
-        return LineDown(f"{reason}: redirects are not followed")
-    if status >= 500 or status == 408:
-        return Unknown(reason)
-    return NotSent(reason, final=True)
+    return usual(status, reason, headers, now_ms)
 
 
 _T = TypeVar("_T", bound=msgspec.Struct)

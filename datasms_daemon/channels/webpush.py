@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from datasms_daemon.channels._addresses import Hosts, netloc
-from datasms_daemon.channels._answers import outcome_of_failure, retry_at
+from datasms_daemon.channels._answers import outcome_of_failure, retry_at, usual
 from datasms_daemon.channels._connect import Reactor
 from datasms_daemon.channels._push import Answer, Failed, SafeClient
 from datasms_daemon.config.channels import WebPushChannel
@@ -47,7 +47,6 @@ from datasms_daemon.model import (
     PushOrder,
     Record,
     Secret,
-    Unknown,
     Verdict,
 )
 
@@ -282,13 +281,7 @@ def outcome_of(status: int, headers: Mapping[str, str], body: bytes, now_ms: int
             return LineDown(reason)
         case 406 | 429:
             return Later(reason, retry_at(headers, now_ms) or now_ms + DEFAULT_RETRY_MS)
-        case 503:
-            return Later(reason, retry_at(headers, now_ms))
-    if status >= 500 or status == 408:
-        return Unknown(reason)
-    if 300 <= status < 400:
-        return LineDown(f"{status}: redirects are not followed")
-    return NotSent(reason, final=True)
+    return usual(status, reason, headers, now_ms)
 
 
 def _said(body: bytes) -> str:

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from datasms_daemon.channels._addresses import Hosts, netloc
-from datasms_daemon.channels._answers import outcome_of_failure, retry_at
+from datasms_daemon.channels._answers import outcome_of_failure, retry_at, usual
 from datasms_daemon.channels._connect import Reactor
 from datasms_daemon.channels._oauth import AccessToken
 from datasms_daemon.channels._push import Answer, Failed, SafeClient
@@ -303,13 +303,7 @@ def outcome_of(status: int, headers: Mapping[str, str], now_ms: int) -> Outcome:
             return AddressGone(reason)
         case 406 | 429:
             return Later(reason, pause_of(status, headers, now_ms))
-        case 503:
-            return Later(reason, retry_at(headers, now_ms))
-    if status >= 500 or status == 408:
-        return Unknown(reason)
-    if 300 <= status < 400:
-        return LineDown(f"{status}: redirects are not followed")
-    return NotSent(reason, final=True) if status >= 400 else Unknown(f"{status}: no word from WNS")
+    return usual(status, reason, headers, now_ms) if status >= 300 else Unknown(f"{status}: no word from WNS")
 
 
 def pause_of(status: int, headers: Mapping[str, str], now_ms: int) -> int | None:

@@ -136,8 +136,8 @@ def group_delete(session: Session, ids: tuple[str, ...]) -> None:
 def device_list(session: Session, person_id: str) -> None:
     """Show the devices of a person, also those that are out."""
     found = session.client.call(Items[DeviceView], "GET", _path("persons", person_id) + "/devices")
-    rows = [(one.id, one.channel, one.state, one.name, one.platform, local(one.last_seen_at)) for one in found.items]
-    session.show(found.items, lambda: table(("ID", "CHANNEL", "STATE", "NAME", "PLATFORM", "LAST SEEN"), rows))
+    rows = [(one.id, one.channels, one.state, one.name, one.platform, local(one.last_seen_at)) for one in found.items]
+    session.show(found.items, lambda: table(("ID", "CHANNELS", "STATE", "NAME", "PLATFORM", "LAST SEEN"), rows))
 
 
 @device.command("revoke")

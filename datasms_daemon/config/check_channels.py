@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from datasms_daemon.config.channels import DirectChannel, OmniChannel, ViberChannel
+from datasms_daemon.config.channels import DirectChannel, OmniChannel, ViberChannel, own_wait_ms
 from datasms_daemon.config.kinds import SECOND
 from datasms_daemon.config.problems import Problems, below
 from datasms_daemon.config.records import Config
@@ -39,7 +39,7 @@ def _omni(place: str, channel: OmniChannel, config: Config, problems: Problems) 
     if channel.reports == "push" and config.mxservice.public_url is None:
         right = 'the address that Infobip calls, or reports = "pull" for the channel'
         problems.add("mxservice.public_url", "missing", right)
-    own = sum(step.wait for step in channel.steps)
+    own = own_wait_ms(channel)
     lines = {line.name for line in config.line if line.driver == "datasms"}
     waits: dict[str, int | None] = {}
     for rule in config.rule:

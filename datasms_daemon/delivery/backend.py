@@ -25,6 +25,7 @@ from datasms_daemon.model import (
     InboxItem,
     MessageId,
     NewRegistration,
+    Reach,
     Registration,
     RegistrationState,
 )
@@ -167,7 +168,14 @@ class Backend:
             self._presence.confirmed(device, receipt.message)
         return unknown
 
-    async def update_device(self, device: DeviceId, address: dict[str, str], keys: dict[str, str], name: str) -> Device:
+    async def update_device(
+        self,
+        device: DeviceId,
+        preferred: Reach,
+        others: tuple[Reach, ...] | None,
+        keys: dict[str, str],
+        name: str,
+    ) -> Device:
         """See IBackend."""
         now = self._now_ms()
 
@@ -175,12 +183,14 @@ class Backend:
             known = directory.device(db, device)
             if known is None or known.state is DeviceState.REVOKED:
                 return None, []
-            retired = directory.update_device(db, known, address, keys, name)
+            if _foreign_phone(db, known, (preferred, *(others or ()))):
+                raise ValueError("a phone that is not the person's")
+            former = directory.update_device(db, device, preferred, others, keys, name)
             operations.audit(db, now, f"device:{device}", "address changed", device)
-            return directory.device(db, device), retired
+            return directory.device(db, device), former
 
-        updated, retired = await self._store.write(unit)
-        self.forget(device, *retired)
+        updated, former = await self._store.write(unit)
+        self.forget(device, *former)
         if updated is None:
             raise LookupError("the device was revoked meanwhile")
         return updated
@@ -238,6 +248,13 @@ class Backend:
         if not intact:
             self._log.error("message {id} was tampered with and is not shown", id=row.id)
         return intact
+
+
+def _foreign_phone(db: Db, known: Device, wanted: tuple[Reach, ...]) -> bool:
+    """Whether a phone among the addresses was never proved: it is neither the person's nor the device's already."""
+    person = directory.person(db, known.person)
+    proved = {*(person.numbers if person else ()), *(reach.address.get("phone") for reach in known.reaches)}
+    return any("phone" in reach.address and reach.address["phone"] not in proved for reach in wanted)
 
 
 def _item(row: InboxRow) -> InboxItem:

@@ -119,13 +119,13 @@ class Directory:
         return found
 
     async def retire(self, channel: str, address: dict[str, str], reason: str) -> None:
-        """The service of a channel says that an address is gone: its device gets no pushes until it comes back;
-        it stays as it is while the channel's deletions are held."""
+        """The service of a channel says that an address is gone: its device is reached by its other channels, and by
+        none until it comes back where it has no other; it stays as it is while the channel's deletions are held."""
         now = self._now_ms()
 
         def unit(db: Db) -> Retirement:
             retirement = retire_address(db, channel, address, now)
-            _audit(db, now, f"channel:{channel}", f"device retired: {reason}", retirement.retired)
+            _audit(db, now, f"channel:{channel}", f"address gone: {reason}", retirement.retired)
             return retirement
 
         retirement = await self._store.write(unit)

@@ -84,12 +84,12 @@ def claim(
 def once(
     db: Db, message: Message, devices: tuple[Device, ...], shows_text: Callable[[str], bool]
 ) -> tuple[Device, ...]:
-    """The devices without those that would show the message a second time: their channel shows the text itself
+    """The devices without those that might show the message a second time: one of their channels shows the text itself
     (``shows_text``), and an earlier push may have arrived."""
-    if not any(shows_text(device.channel) for device in devices):
-        return devices
-    perhaps = pushes.perhaps_there(db, message.id)
-    return tuple(device for device in devices if device.id not in perhaps or not shows_text(device.channel))
+    shown = {device.id for device in devices if any(shows_text(reach.channel) for reach in device.reaches)}
+    if shown:
+        shown &= pushes.perhaps_there(db, message.id)
+    return tuple(device for device in devices if device.id not in shown)
 
 
 def prepare(db: Db, message: Message, line: LineFacts, n: int, urgent: bool, devices: tuple[Device, ...]) -> Handover:
@@ -120,7 +120,7 @@ def settle(db: Db, line: LineFacts, handover: Handover, result: HandoverResult, 
         return Settled(())
     retirements = pushes.close_pushes(db, handover.message, result.pushes, at.now)
     changed = messages.apply(db, [lifecycle.handed(progress, handover.attempt, result.outcome, at)], at.now)
-    changed += _early(db, handover, result, at.now) if line.to_devices else []
+    changed += _early(db, result, at.now) if line.to_devices else []
     if isinstance(result.outcome, Accepted) and result.outcome.provider_ids and not line.to_devices:
         ids = result.outcome.provider_ids
         handovers.add_parts(db, line.name, handover.message, handover.attempt, ids, at.now)
@@ -130,13 +130,12 @@ def settle(db: Db, line: LineFacts, handover: Handover, result: HandoverResult, 
     return Settled(tuple(changed), retired, tuple(one.hold for one in retirements if one.hold is not None))
 
 
-def _early(db: Db, handover: Handover, result: HandoverResult, now: int) -> list[Progress]:
+def _early(db: Db, result: HandoverResult, now: int) -> list[Progress]:
     """Applies what services said of these pushes before we had their answers (I22)."""
-    channels = {device.id: device.channel for device in handover.devices}
     changed = []
     for push in result.pushes:
         ids = push.outcome.provider_ids if isinstance(push.outcome, Accepted) else ()
-        for early in pushes.take_early(db, channels[push.device], ids) if ids else ():
+        for early in pushes.take_early(db, push.channel, ids) if ids else ():
             matched = pushes.match(db, early) or ()
             changed += [decision.progress for each in matched for decision in apply_receipt(db, each, now)]
     return changed

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
@@ -63,13 +64,16 @@ class Withdrawals:
                 for id_ in ids:
                     del self._waiting[id_]
                 found = await self._store.read(partial(pushes.still_open, ids=ids))
-                await gatherResults([Deferred.fromCoroutine(self._withdraw(push)) for push in found])
+                withdrawing = [Deferred.fromCoroutine(self._withdraw(push)) for push in found]
+                await gatherResults(withdrawing, consumeErrors=True)
         finally:
             self._is_running = False
 
     async def _withdraw(self, push: OpenPush) -> None:
         self._told(push.device.id, push.message)
-        channel = self._channels().get(push.device.channel)
-        if channel is not None:
+        channel = self._channels().get(push.channel)
+        address = next((reach.address for reach in push.device.reaches if reach.channel == push.channel), None)
+        if channel is not None and address is not None:
+            device = replace(push.device, channel=push.channel, address=address)
             ttl_ms = max(0, push.valid_until - self._now_ms())
-            await channel.withdraw(PushOrder(push.message, push.device, False, ttl_ms))
+            await channel.withdraw(PushOrder(push.message, device, False, ttl_ms))

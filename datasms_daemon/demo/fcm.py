@@ -17,26 +17,18 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from twisted.internet.address import IPv4Address
-from twisted.internet.defer import maybeDeferred
-from twisted.internet.endpoints import TCP4ServerEndpoint
-from twisted.internet.interfaces import IListeningPort, IReactorTCP, IReactorTime
-from twisted.internet.ssl import PrivateCertificate
-from twisted.internet.task import deferLater
-from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.internet.interfaces import IReactorTime
 from twisted.web.http import Request
-from twisted.web.resource import Resource
-from twisted.web.server import Site
 
-from datasms_daemon.crypto.certificates import Authority, write_private
+from datasms_daemon.crypto.certificates import write_private
 from datasms_daemon.demo.answers import Rendered, ScriptedAnswer, answer
+from datasms_daemon.demo.https import HttpsService, content, content_type
 
 AUDIENCE = "https://oauth2.googleapis.com/token"
 SCOPES = ("https://www.googleapis.com/auth/firebase.messaging", "https://www.googleapis.com/auth/cloud-platform")
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 MAX_DATA = 4096
 MAX_TTL_S = 2_419_200
-CERTIFICATE_DAYS = 30
 EMAIL = "datasms@demo-project.iam.gserviceaccount.com"
 KEY_ID = "demo-key-1"
 STATUS_NAMES = {
@@ -115,7 +107,7 @@ def refusal(
     return answer(status, error(status, code, field=field), headers)
 
 
-class DemoFcm:
+class DemoFcm(HttpsService):
     """FCM and its token endpoint on one port.
 
     ``pushed`` keeps the last ``keep`` messages taken; ``script`` holds, by address, what its next pushes are answered
@@ -123,12 +115,8 @@ class DemoFcm:
     """
 
     def __init__(self, clock: IReactorTime, now_ms: Callable[[], int], *, keep: int = 10_000) -> None:
-        self._clock = clock
-        self._now_ms = now_ms
+        super().__init__(clock, now_ms)
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        self._authority = Authority(CERTIFICATE_DAYS, now_ms())
-        self._port: IListeningPort | None = None
-        self._tls: TLSMemoryBIOFactory | None = None
         self._tokens: dict[str, int] = {}
         self._count = 0
         self.project = "demo-project"
@@ -140,36 +128,11 @@ class DemoFcm:
         self.token_requests = 0
         self.on_push: Callable[[Pushed], None] = lambda _: None
 
-    async def listen(self, reactor: IReactorTCP, port: int = 0) -> None:
-        """Serve on 127.0.0.1 under the name ``localhost``; 0 takes a free port."""
-        key_pem, certificate_pem = self._authority.issue(("localhost", "127.0.0.1"), CERTIFICATE_DAYS, self._now_ms())
-        options = PrivateCertificate.loadPEM(key_pem + certificate_pem).options()
-        site = _DemoSite(_root(self), self._clock)
-        self._tls = TLSMemoryBIOFactory(options, False, site, self._clock)
-        self._port = await TCP4ServerEndpoint(reactor, port, interface="127.0.0.1").listen(self._tls)
-
-    async def stop(self) -> None:
-        """Close the port and hang up on everybody."""
-        if self._port is None or self._tls is None:
-            return
-        await maybeDeferred(self._port.stopListening)
-        for connection in tuple(self._tls.protocols):
-            connection.abortConnection()
-        while self._tls.protocols:
-            await deferLater(self._clock, 0)
-
-    @property
-    def endpoint(self) -> str:
-        """Base URL for the channel's ``endpoint``."""
-        assert self._port is not None
-        address = self._port.getHost()
-        assert isinstance(address, IPv4Address)
-        return f"https://localhost:{address.port}"
-
-    @property
-    def ca_pem(self) -> bytes:
-        """For the channel's ``ca_file``."""
-        return self._authority.certificate_pem
+    def answer(self, request: Request) -> Rendered:
+        """The token endpoint and ``messages:send``."""
+        calls = {"/token": self.token, f"/v1/projects/{self.project}/messages:send": self.send}
+        call = calls.get(request.path.decode("latin-1")) if request.method == b"POST" else None
+        return answer(404)(request) if call is None else call(request)
 
     def write_files(self, directory: Path) -> tuple[Path, Path]:
         """Writes the service account's key file and the CA file, readable by their owner; answers their paths."""
@@ -198,13 +161,13 @@ class DemoFcm:
         self.token_requests += 1
         if self.token_script:
             return self.token_script.pop(0)(request)
-        form = parse_qs(_content(request).decode("ascii", "replace"))
-        if _content_type(request) != "application/x-www-form-urlencoded" or form.get("grant_type") != [GRANT]:
+        form = parse_qs(content(request).decode("ascii", "replace"))
+        if content_type(request) != "application/x-www-form-urlencoded" or form.get("grant_type") != [GRANT]:
             return answer(400, b'{"error": "unsupported_grant_type"}')(request)
         if not self._is_signed(form.get("assertion", [""])[0]):
             return answer(400, b'{"error": "invalid_grant", "error_description": "Invalid JWT"}')(request)
         token = f"ya29.demo-{self.token_requests}"
-        self._tokens[token] = self._now_ms() + self.token_life_s * 1000
+        self._tokens[token] = self.now_ms() + self.token_life_s * 1000
         body = {"access_token": token, "expires_in": self.token_life_s, "token_type": "Bearer"}
         return answer(200, msgspec.json.encode(body))(request)
 
@@ -212,12 +175,12 @@ class DemoFcm:
         """``messages:send``."""
         self.sends += 1
         token = (request.getHeader("Authorization") or "").removeprefix("Bearer ")
-        if self._tokens.get(token, 0) <= self._now_ms():
+        if self._tokens.get(token, 0) <= self.now_ms():
             return refusal(401)(request)
-        if _content_type(request) != "application/json":
+        if content_type(request) != "application/json":
             return refusal(400, "INVALID_ARGUMENT")(request)
         try:
-            asked = msgspec.json.decode(_content(request), type=_Body)
+            asked = msgspec.json.decode(content(request), type=_Body)
         except msgspec.DecodeError:
             return refusal(400, "INVALID_ARGUMENT", field="message")(request)
         message = asked.message
@@ -247,7 +210,7 @@ class DemoFcm:
             claims = msgspec.json.decode(_unbase64url(payload), type=_Claims)
         except (ValueError, InvalidSignature, msgspec.DecodeError):
             return False
-        now_s = self._now_ms() // 1000
+        now_s = self.now_ms() // 1000
         return (
             header.kid == KEY_ID
             and claims.iss == EMAIL
@@ -255,42 +218,6 @@ class DemoFcm:
             and claims.scope in SCOPES
             and claims.iat - 60 <= now_s < claims.exp <= claims.iat + 3600
         )
-
-
-class _Call(Resource):
-    """One POST-only address of the service."""
-
-    isLeaf = True
-
-    def __init__(self, handle: Callable[[Request], Rendered]) -> None:
-        Resource.__init__(self)
-        self._handle = handle
-
-    def render_POST(self, request: Request) -> Rendered:
-        return self._handle(request)
-
-
-class _DemoSite(Site):
-    """Speaks HTTP/1.1 only and writes no access log."""
-
-    def __init__(self, root: Resource, clock: IReactorTime) -> None:
-        Site.__init__(self, root, reactor=clock)
-
-    def acceptableProtocols(self) -> list[bytes]:
-        return [b"http/1.1"]
-
-    def log(self, request: Request) -> None:
-        """Nothing: a stand-in has no operator."""
-
-
-def _root(service: DemoFcm) -> Resource:
-    root, version, projects, project = Resource(), Resource(), Resource(), Resource()
-    root.putChild(b"token", _Call(service.token))
-    root.putChild(b"v1", version)
-    version.putChild(b"projects", projects)
-    projects.putChild(service.project.encode(), project)
-    project.putChild(b"messages:send", _Call(service.send))
-    return root
 
 
 def _fault(message: Pushed) -> str | None:
@@ -307,16 +234,6 @@ def _fault(message: Pushed) -> str | None:
     if message.apns.payload and message.apns.headers.get("apns-priority") != "5":
         return "message.apns.headers"
     return None
-
-
-def _content(request: Request) -> bytes:
-    assert request.content is not None
-    content: bytes = request.content.read()
-    return content
-
-
-def _content_type(request: Request) -> str:
-    return (request.getHeader("Content-Type") or "").partition(";")[0].strip().lower()
 
 
 def _unbase64url(text: str) -> bytes:

@@ -314,11 +314,12 @@ class InboundView(Answer, frozen=True):
 
 
 class DeviceView(Answer, frozen=True):
-    """A device; its address and keys are nobody's business."""
+    """A device and its channels in order of preference; its addresses and keys are nobody's business."""
 
     id: str
     person: PersonId
     channel: str
+    channels: tuple[str, ...]
     name: str
     platform: str
     state: DeviceState

@@ -88,11 +88,12 @@ def inbound_view(inbound: Inbound) -> InboundView:
 
 
 def device_view(device: Device) -> DeviceView:
-    """A device without its address and keys."""
+    """A device without its addresses and keys."""
     return DeviceView(
         id=device.id,
         person=device.person,
         channel=device.channel,
+        channels=tuple(reach.channel for reach in device.reaches),
         name=device.name,
         platform=device.platform,
         state=device.state,

@@ -1,9 +1,10 @@
-"""The datasms line: a message goes to all devices of a person at once, each through its own channel."""
+"""The datasms line: a message goes to all devices of a person at once, each through its channels in their order."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -30,6 +31,9 @@ from datasms_daemon.model import (
 )
 
 log = Logger()
+
+NEXT_WITHIN_MS = 20_000
+"""So long after the first push to a device its next channel is still tried; that one too must end within the lease."""
 
 
 @implementer(ILine)
@@ -82,7 +86,8 @@ class DatasmsDriver:
         return 0 if self._stopped else max(0, self._concurrency - self._in_flight)
 
     async def send(self, handover: Handover) -> HandoverResult:
-        """One push a device, all at once; the outcome is the best of them (``outcome_of``)."""
+        """All devices at once, each until one of its channels has the message or may have it; the outcome is the best
+        of all pushes (``outcome_of``)."""
         if self._stopped:
             return HandoverResult(NotSent("the line is stopping"))
         self._in_flight += 1
@@ -95,31 +100,44 @@ class DatasmsDriver:
         if handover.held_back:
             outcomes.append(Unknown("a device may have it from an earlier attempt"))
         once = handover.held_back or any(
-            isinstance(push.outcome, Unknown) and self._shows_text(device)
-            for push, device in zip(pushes, handover.devices, strict=True)
+            isinstance(push.outcome, Unknown) and self._shows_text(push.channel) for push in pushes
         )
         return HandoverResult(outcome_of(outcomes), pushes, once)
 
-    def _shows_text(self, device: Device) -> bool:
-        channel = self._channels.get(device.channel)
+    def _shows_text(self, name: str) -> bool:
+        channel = self._channels.get(name)
         return channel is not None and channel.carries_text
 
     async def _push_all(self, handover: Handover) -> tuple[PushResult, ...]:
         if len(handover.devices) == 1:
-            return (await self._push(handover, handover.devices[0]),)
+            return tuple(await self._push(handover, handover.devices[0]))
         pushes = [Deferred.fromCoroutine(self._push(handover, device)) for device in handover.devices]
-        return tuple(await gatherResults(pushes))
+        return tuple(push for of_device in await gatherResults(pushes) for push in of_device)
 
-    async def _push(self, handover: Handover, device: Device) -> PushResult:
-        return PushResult(device.id, device.address, await self._outcome(handover, device))
+    async def _push(self, handover: Handover, device: Device) -> list[PushResult]:
+        """One device by one channel after another, as long as the message was surely not taken."""
+        known = [reach for reach in device.reaches if reach.channel in self._channels]
+        if not known:
+            nowhere = NotSent("the device's channel is not configured")
+            return [PushResult(device.id, device.channel, device.address, nowhere)]
+        self._notify(device.id)
+        began, results = self._now_ms(), list[PushResult]()
+        for reach in known:
+            outcome: Outcome = NotSent("no time was left for the next channel")
+            if not results or self._now_ms() - began < NEXT_WITHIN_MS:
+                outcome = await self._outcome(handover, replace(device, channel=reach.channel, address=reach.address))
+            results.append(PushResult(device.id, reach.channel, reach.address, outcome))
+            if isinstance(outcome, Accepted | Unknown):
+                break
+        return results
 
     async def _outcome(self, handover: Handover, device: Device) -> Outcome:
         channel = self._channels.get(device.channel)
         if channel is None:
+            # A reload took it away meanwhile.
             return NotSent("the device's channel is not configured")
         ttl_ms = max(0, handover.valid_until - self._now_ms())
         try:
-            self._notify(device.id)
             content = Content(handover.text, handover.title) if channel.carries_text else None
             return await channel.push(PushOrder(handover.message, device, handover.urgent, ttl_ms, content))
         except Exception:

@@ -4,7 +4,7 @@ Times are integer milliseconds since 1970 UTC, spans integer milliseconds, phone
 """
 
 from datasms_daemon.model.client import InboxItem, IssuedRegistration, NewRegistration, Registration, RegistrationState
-from datasms_daemon.model.directory import RIGHTS, Device, Group, Key, Person
+from datasms_daemon.model.directory import RIGHTS, Device, Group, Key, Person, Reach
 from datasms_daemon.model.handover import (
     Content,
     DeviceReceipt,
@@ -132,6 +132,7 @@ __all__ = [
     "PushOrder",
     "PushReceipt",
     "PushResult",
+    "Reach",
     "ReceiptState",
     "Recipient",
     "Record",

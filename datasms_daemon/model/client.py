@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datasms_daemon.model.directory import Reach
 from datasms_daemon.model.words import DeviceId, MessageId, Record
 
 
@@ -15,6 +16,7 @@ class NewRegistration(Record, frozen=True):
     platform: str
     app: str
     remote: str
+    others: tuple[Reach, ...] = ()
 
 
 class Registration(Record, frozen=True):

@@ -25,8 +25,16 @@ class Group(Record, frozen=True):
     parent: GroupId | None = None
 
 
+class Reach(Record, frozen=True):
+    """A way to a device. ``address`` is opaque: the channel's own fields, as ``{"token": …}``."""
+
+    channel: str
+    address: dict[str, str]
+
+
 class Device(Record, frozen=True):
-    """One installation of a client. ``address`` is opaque: the channel's own fields, as ``{"token": …}``."""
+    """One installation of a client, reached at ``address`` in ``channel`` first, then by the ``others`` in their
+    order. ``keys`` are for all of them."""
 
     id: DeviceId
     person: PersonId
@@ -39,6 +47,12 @@ class Device(Record, frozen=True):
     state: DeviceState = DeviceState.ACTIVE
     created_at: int = 0
     last_seen_at: int | None = None
+    others: tuple[Reach, ...] = ()
+
+    @property
+    def reaches(self) -> tuple[Reach, ...]:
+        """All ways to it, the preferred one first."""
+        return (Reach(self.channel, self.address), *self.others)
 
 
 RIGHTS = ("send", "read", "inbound", "directory", "operate", "admin")

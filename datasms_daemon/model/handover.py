@@ -47,9 +47,13 @@ class PushOrder(Record, frozen=True):
 
 
 class PushResult(Record, frozen=True):
-    """What became of one push; ``address`` is the one that was tried, so that only that one is retired (I41)."""
+    """What became of one push; ``address`` is the one that was tried, so that only that one is retired (I41).
+
+    A device has one for each way to it that was tried, in their order.
+    """
 
     device: DeviceId
+    channel: str
     address: dict[str, str]
     outcome: Outcome
 

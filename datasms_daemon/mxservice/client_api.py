@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from datasms_daemon import __version__
-from datasms_daemon.model import InboxItem, NewRegistration, Problem, RegistrationState, Secret
+from datasms_daemon.model import InboxItem, NewRegistration, Problem, Reach, RegistrationState, Secret
 from datasms_daemon.mxservice.admission import DEVICE, Client, bearer, source
 from datasms_daemon.mxservice.events import MEDIA, InboxEvents
 from datasms_daemon.mxservice.hooks import add_hooks
@@ -22,6 +22,7 @@ from datasms_daemon.mxservice.records import (
     InboxPage,
     InboxQuery,
     Item,
+    OtherChannel,
     ReceiptsAnswer,
     ReceiptsRequest,
     RegistrationAnswer,
@@ -85,7 +86,8 @@ def _add_registrations(api: Api[Client], service: Service) -> None:
         service.admission.before_registration(call.request)
         asked = call.body
         keys = asked.keys.as_dict() if asked.keys else {}
-        _check_address(service, asked.channel, asked.address, keys)
+        others = _reaches(asked.others)
+        _check_addresses(service, (Reach(asked.channel, asked.address), *others), keys)
         new = NewRegistration(
             channel=asked.channel,
             address=asked.address,
@@ -94,6 +96,7 @@ def _add_registrations(api: Api[Client], service: Service) -> None:
             platform=asked.platform,
             app=asked.app,
             remote=source(call.request.getClientAddress()),
+            others=others,
         )
         registration = await service.backend.register(new)
         if registration is None:
@@ -240,13 +243,7 @@ def _add_streams(api: Api[Client], service: Service) -> None:
 
 
 def _add_device(api: Api[Client], service: Service) -> None:
-    @api.route(
-        "GET",
-        "/mx/v1/device",
-        permission=DEVICE,
-        answer=DeviceAnswer,
-        summary="The device's own record",
-    )
+    @api.route("GET", "/mx/v1/device", permission=DEVICE, answer=DeviceAnswer, summary="The device's own record")
     async def device(call: Call[Client, None, None]) -> DeviceAnswer:
         return device_answer(call.caller.device)
 
@@ -256,17 +253,21 @@ def _add_device(api: Api[Client], service: Service) -> None:
         permission=DEVICE,
         body=Json(DeviceUpdate, limit=SMALL_BODY),
         answer=DeviceAnswer,
-        summary="A new push address, keys or name",
+        summary="New push addresses, keys or name",
     )
     async def update(call: Call[Client, DeviceUpdate, None]) -> DeviceAnswer:
         own, given = call.caller.device, call.body
         keys = own.keys if given.keys is None else given.keys.as_dict()
-        _check_address(service, own.channel, given.address, keys)
+        preferred = Reach(given.channel or own.channel, given.address)
+        others = None if given.others is None else _reaches(given.others)
+        _check_addresses(service, (preferred, *(others or ())), keys)
         name = own.name if given.name is None else given.name
         try:
-            return device_answer(await service.backend.update_device(own.id, given.address, keys, name))
+            return device_answer(await service.backend.update_device(own.id, preferred, others, keys, name))
         except LookupError:
             raise HttpProblem("unauthorised", REVOKED) from None
+        except ValueError:
+            raise HttpProblem("invalid", "A phone can only be one that this person has proved") from None
 
     @api.route(
         "DELETE",
@@ -300,11 +301,21 @@ def _add_state(api: Api[Client], service: Service) -> None:
         return Version(version=__version__)
 
 
-def _check_address(service: Service, channel: str, address: dict[str, str], keys: dict[str, str]) -> None:
-    driver = service.channels.get(channel)
-    if driver is None:
-        names = ", ".join(sorted(service.channels)) or "none"
-        raise HttpProblem("invalid", errors=[Problem("/channel", f"is not configured here; these are: {names}")])
-    faults = address_faults(driver, address, keys)
+def _reaches(others: tuple[OtherChannel, ...]) -> tuple[Reach, ...]:
+    return tuple(Reach(other.channel, other.address) for other in others)
+
+
+def _check_addresses(service: Service, reaches: tuple[Reach, ...], keys: dict[str, str]) -> None:
+    faults: dict[Problem, None] = {}
+    for index, reach in enumerate(reaches):
+        at = f"/others/{index - 1}" if index else ""
+        driver = service.channels.get(reach.channel)
+        if driver is None:
+            names = ", ".join(sorted(service.channels)) or "none"
+            faults[Problem(f"{at}/channel", f"is not configured here; these are: {names}")] = None
+        else:
+            faults |= dict.fromkeys(address_faults(driver, reach.address, keys, at))
+        if reach in reaches[:index]:
+            faults[Problem(at, "is there twice")] = None
     if faults:
         raise HttpProblem("invalid", errors=faults)

@@ -32,6 +32,7 @@ _PRINTABLE = r"^[^\x00-\x1f\x7f]*" + _END
 
 MAX_WAIT_S = 55
 MAX_RECEIPTS = 500
+MAX_OTHERS = 4
 AHEAD_MS = 5 * 60 * 1000
 """So far may a device's clock be ahead before its times are taken for wrong."""
 
@@ -71,12 +72,26 @@ class Keys(Sent, frozen=True, kw_only=True):
         return {"p256dh": self.p256dh.rstrip("="), "auth": self.auth.rstrip("=")}
 
 
+class OtherChannel(Sent, frozen=True, kw_only=True):
+    """A further way to the device, for when those before it cannot take a message."""
+
+    channel: Word
+    address: Address = {}
+
+
+Others = Annotated[
+    tuple[OtherChannel, ...],
+    Meta(max_length=MAX_OTHERS, description="Further channels in order of preference; keys are for all of them"),
+]
+
+
 class RegistrationRequest(Sent, frozen=True, kw_only=True):
     """A client asks for a registration number."""
 
     channel: Word
     address: Address = {}
     keys: Keys | None = None
+    others: Others = ()
     name: Label = ""
     platform: Label = ""
     app: Label = ""
@@ -183,11 +198,12 @@ class ReceiptsAnswer(Answer, frozen=True, kw_only=True):
 
 
 class DeviceAnswer(Answer, frozen=True, kw_only=True):
-    """A device's own record."""
+    """A device's own record; ``channels`` are all it is reached by, in order of preference."""
 
     id: str
     person: str
     channel: str
+    channels: tuple[str, ...]
     name: str
     platform: str
     app: str
@@ -196,10 +212,12 @@ class DeviceAnswer(Answer, frozen=True, kw_only=True):
 
 
 class DeviceUpdate(Sent, frozen=True, kw_only=True):
-    """A new address; keys and name stay as they are unless they are given."""
+    """A new address; all else stays as it is unless it is given. ``others`` take the place of all there were."""
 
     address: Address
+    channel: Word | None = None
     keys: Keys | None = None
+    others: Others | None = None
     name: Label | None = None
 
 
@@ -239,14 +257,14 @@ ADDRESSES = {
 """What clients may give as their address, by driver. Viber users have none to give: they write to the bot."""
 
 
-def address_faults(driver: str, address: Mapping[str, str], keys: Mapping[str, str]) -> list[Problem]:
-    """Why ``address`` cannot be one of this driver's; empty when it can."""
+def address_faults(driver: str, address: Mapping[str, str], keys: Mapping[str, str], at: str = "") -> list[Problem]:
+    """Why ``address`` cannot be one of this driver's; empty when it can. ``at`` points to where they stand."""
     if driver not in ADDRESSES:
-        return [Problem("/channel", "is joined by writing DATASMS and a registration number in it")]
+        return [Problem(f"{at}/channel", "is joined by writing DATASMS and a registration number in it")]
     known = ADDRESSES[driver]
-    faults = [Problem(f"/address/{name}", "is unknown here") for name in address if name not in known]
+    faults = [Problem(f"{at}/address/{name}", "is unknown here") for name in address if name not in known]
     if known and sum(name in address for name in known) != 1:
-        faults.append(Problem("/address", f"needs exactly one of: {', '.join(known)}"))
+        faults.append(Problem(f"{at}/address", f"needs exactly one of: {', '.join(known)}"))
     if driver == "webpush" and not keys:
         faults.append(Problem("/keys", "are needed: p256dh and auth of the subscription"))
     return faults
@@ -316,6 +334,7 @@ def device_answer(device: Device) -> DeviceAnswer:
         id=device.id,
         person=device.person,
         channel=device.channel,
+        channels=tuple(reach.channel for reach in device.reaches),
         name=device.name,
         platform=device.platform,
         app=device.app,

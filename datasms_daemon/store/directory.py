@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import msgspec
 
-from datasms_daemon.model import Device, DeviceId, DeviceState, Group, GroupId, Person, PersonId, Problem
+from datasms_daemon.model import Device, DeviceId, DeviceState, Group, GroupId, Person, PersonId, Problem, Reach
+from datasms_daemon.store import reaches
 from datasms_daemon.store import statements as sql
 from datasms_daemon.store.writer import Db
 
@@ -124,37 +127,34 @@ def delete_group(db: Db, id_: GroupId) -> bool:
 
 def active_devices(db: Db, id_: PersonId) -> tuple[Device, ...]:
     """The devices a message for this person goes to."""
-    return tuple(_device(row) for row in db.execute(sql.SELECT_ACTIVE_DEVICES, {"person": id_}))
+    return _devices(db.execute(sql.SELECT_ACTIVE_DEVICES, {"person": id_}))
 
 
 def devices(db: Db, id_: PersonId) -> tuple[Device, ...]:
     """All devices of a person, revoked ones too."""
-    return tuple(_device(row) for row in db.execute(sql.SELECT_DEVICES, {"person": id_}))
+    return _devices(db.execute(sql.SELECT_DEVICES, {"person": id_}))
 
 
 def device(db: Db, id_: DeviceId) -> Device | None:
     """One device."""
-    row = db.execute(sql.SELECT_DEVICE, {"id": id_}).fetchone()
-    return None if row is None else _device(row)
+    return next(iter(_devices(db.execute(sql.SELECT_DEVICE, {"id": id_}))), None)
 
 
 def device_of_token(db: Db, token_hash: str) -> Device | None:
     """The device a token proves; a revoked one has none."""
-    row = db.execute(sql.SELECT_DEVICE_BY_TOKEN, {"hash": token_hash}).fetchone()
-    return None if row is None else _device(row)
+    return next(iter(_devices(db.execute(sql.SELECT_DEVICE_BY_TOKEN, {"hash": token_hash}))), None)
 
 
 def add_device(db: Db, new: Device) -> list[DeviceId]:
-    """Stores a device; the answer names those that had held its address and are retired now (I40)."""
-    address = address_text(new.address)
-    retired = _take_address(db, new.id, new.channel, address)
+    """Stores a device; the answer names those that had one of its addresses and have it no more (I40)."""
+    former = reaches.take(db, new.id, new.reaches)
     db.execute(
         sql.INSERT_DEVICE,
         {
             "id": new.id,
             "person": new.person,
             "channel": new.channel,
-            "address": address,
+            "address": reaches.address_text(new.address),
             "keys": msgspec.json.encode(new.keys).decode(),
             "name": new.name,
             "platform": new.platform,
@@ -162,18 +162,22 @@ def add_device(db: Db, new: Device) -> list[DeviceId]:
             "created_at": new.created_at,
         },
     )
-    return retired
+    reaches.put(db, new.id, new.others)
+    return former
 
 
-def update_device(db: Db, known: Device, address: dict[str, str], keys: dict[str, str], name: str) -> list[DeviceId]:
-    """A new address, keys or name; answers as ``add_device`` does."""
-    text = address_text(address)
-    retired = _take_address(db, known.id, known.channel, text)
-    db.execute(
-        sql.UPDATE_DEVICE,
-        {"id": known.id, "address": text, "keys": msgspec.json.encode(keys).decode(), "name": name},
-    )
-    return retired
+def update_device(
+    db: Db, id_: DeviceId, preferred: Reach, others: tuple[Reach, ...] | None, keys: dict[str, str], name: str
+) -> list[DeviceId]:
+    """New addresses, keys or name; ``others`` None: they stay. Answers as ``add_device`` does."""
+    former = reaches.take(db, id_, (preferred, *(others or ())))
+    if others is None:
+        reaches.remove(db, id_, preferred)
+    else:
+        reaches.put(db, id_, others)
+    values = {"id": id_, "keys": msgspec.json.encode(keys).decode(), "name": name}
+    db.execute(sql.UPDATE_DEVICE, values | reaches.values_of(preferred))
+    return former
 
 
 def set_token(db: Db, id_: DeviceId, token_hash: str) -> None:
@@ -188,25 +192,17 @@ def seen(db: Db, times: Mapping[DeviceId, int]) -> None:
 
 def revoke(db: Db, id_: DeviceId) -> bool:
     """Ends a device and its token; False when there was no such device or it was ended before."""
+    db.execute(sql.DELETE_LIVE_REACHES, {"id": id_})
     return db.execute(sql.REVOKE, {"id": id_}).rowcount > 0
 
 
 def writer(db: Db, channel: str, address: dict[str, str]) -> tuple[PersonId | None, list[DeviceId]]:
     """Whose address it is that wrote to us, and the devices that had been given up and are active again by that."""
-    values = {"channel": channel, "address": address_text(address)}
-    back = [DeviceId(row[0]) for row in db.execute(sql.REACTIVATE, values).fetchall()]
-    row = db.execute(sql.SELECT_WRITER, values).fetchone()
+    reach = Reach(channel, address)
+    back = reaches.bring_back(db, reach)
+    holders = reaches.holders(db, reach)
+    row = db.execute(sql.SELECT_WRITER, {"id": holders[0]}).fetchone() if holders else None
     return (None if row is None else PersonId(row[0])), back
-
-
-def address_text(address: dict[str, str]) -> str:
-    """The one spelling of an address that is stored and compared."""
-    return msgspec.json.encode(address, order="sorted").decode()
-
-
-def _take_address(db: Db, id_: DeviceId, channel: str, address: str) -> list[DeviceId]:
-    rows = db.execute(sql.RETIRE_OTHERS, {"id": id_, "channel": channel, "address": address}).fetchall()
-    return [DeviceId(row[0]) for row in rows]
 
 
 def _put_belongings(db: Db, one: Person) -> None:
@@ -242,9 +238,15 @@ def _group(db: Db, row: tuple[Any, ...]) -> Group:
     return Group(id_, name, tuple(found[0] for found in db.execute(sql.SELECT_MEMBERS, {"id": id_})), parent)
 
 
-def _device(row: tuple[Any, ...]) -> Device:
-    id_, owner_, channel, address, keys, name, platform, app, state, created_at, last_seen_at = row
+def _devices(rows: Iterable[tuple[Any, ...]]) -> tuple[Device, ...]:
+    return tuple(_device(list(of_one)) for _, of_one in groupby(rows, itemgetter(0)))
+
+
+def _device(rows: list[tuple[Any, ...]]) -> Device:
+    id_, owner_, channel, address, keys, name, platform, app, state, created_at, last_seen_at, place, _, _ = rows[0]
+    in_order = () if place is None else sorted(row[-3:] for row in rows)
+    others = tuple(Reach(other, _decode_strings(text)) for _, other, text in in_order)
     return Device(
         id_, owner_, channel, _decode_strings(address), _decode_strings(keys), name, platform, app, DeviceState(state),
-        created_at, last_seen_at,
+        created_at, last_seen_at, others,
     )  # fmt: skip

@@ -19,13 +19,14 @@ from datasms_daemon.model import (
     PersonId,
     PushReceipt,
     PushResult,
+    Reach,
     ReceiptState,
 )
 from datasms_daemon.rules.lifecycle import OUTCOME_NAMES
 from datasms_daemon.store import directory, messages
 from datasms_daemon.store import statements as sql
-from datasms_daemon.store.directory import address_text
 from datasms_daemon.store.handovers import Matched, keep_unmatched, take_unmatched
+from datasms_daemon.store.reaches import values_of
 from datasms_daemon.store.retirement import Retirement, retire
 from datasms_daemon.store.writer import Db
 
@@ -47,10 +48,11 @@ class InboxRow(msgspec.Struct, frozen=True):
 
 
 class OpenPush(msgspec.Struct, frozen=True):
-    """A push that was taken and not confirmed, on a device that is still active."""
+    """A push that was taken and not confirmed, on a device that is still active; ``channel`` is the one it went by."""
 
     message: MessageId
     device: Device
+    channel: str
     valid_until: int
 
 
@@ -61,7 +63,7 @@ def open_pushes(db: Db, id_: MessageId, n: int, devices: Iterable[Device]) -> No
 
 
 def close_pushes(db: Db, id_: MessageId, results: Iterable[PushResult], now: int) -> list[Retirement]:
-    """Keeps what became of each push; what became of the addresses that are gone."""
+    """Keeps what became of each push, of a device's several the last; what became of the addresses that are gone."""
     retirements = []
     for result in results:
         name = OUTCOME_NAMES[type(result.outcome)]
@@ -70,10 +72,17 @@ def close_pushes(db: Db, id_: MessageId, results: Iterable[PushResult], now: int
         state = "sent" if name == "accepted" else name
         db.execute(
             sql.UPDATE_PUSH,
-            {"message": id_, "device": result.device, "state": state, "reason": reason, "provider_id": provider_id},
+            {
+                "message": id_,
+                "device": result.device,
+                "channel": result.channel,
+                "state": state,
+                "reason": reason,
+                "provider_id": provider_id,
+            },
         )
         if name == "address_gone":
-            retirements.append(retire(db, result.device, result.address, now))
+            retirements.append(retire(db, result.device, Reach(result.channel, result.address), now))
     return retirements
 
 
@@ -86,10 +95,10 @@ def still_open(db: Db, ids: Iterable[MessageId]) -> list[OpenPush]:
     """The pushes of some messages that their services took and nobody confirmed."""
     found = []
     for id_ in ids:
-        for message, device, valid_until in db.execute(sql.SELECT_OPEN_PUSHES, {"message": id_}).fetchall():
+        for message, device, channel, valid_until in db.execute(sql.SELECT_OPEN_PUSHES, {"message": id_}).fetchall():
             known = directory.device(db, device)
             if known is not None:
-                found.append(OpenPush(message, known, valid_until))
+                found.append(OpenPush(message, known, channel, valid_until))
     return found
 
 
@@ -131,9 +140,9 @@ def take_early(db: Db, channel: str, provider_ids: Iterable[str]) -> list[PushRe
 
 def unread(db: Db, channel: str, address: dict[str, str], at: int) -> list[Matched]:
     """Everything delivered to an address before ``at``, marked as read."""
-    values = {"channel": channel, "address": address_text(address), "at": at}
+    values = values_of(Reach(channel, address))
     found = []
-    for message, device in db.execute(sql.SELECT_UNREAD, values).fetchall():
+    for message, device in db.execute(sql.SELECT_UNREAD, values | {"at": at}).fetchall():
         attempt = confirm(db, message, device, ReceiptState.READ)
         if attempt is not None:
             found.append(Matched(message, attempt, ReceiptState.READ, at))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from datasms_daemon.model import DeviceId, NewRegistration, PersonId
+from datasms_daemon.model import DeviceId, NewRegistration, PersonId, Reach
 from datasms_daemon.store import statements as sql
 from datasms_daemon.store.writer import Db
 
@@ -29,6 +29,7 @@ class Pending(msgspec.Struct, frozen=True):
     name: str
     platform: str
     app: str
+    others: tuple[Reach, ...]
 
 
 def insert(
@@ -56,6 +57,7 @@ def insert(
             "name": new.name,
             "platform": new.platform,
             "app": new.app,
+            "others": msgspec.json.encode(new.others).decode(),
             "remote": new.remote,
             "person": person,
             "created_at": now,
@@ -87,8 +89,9 @@ def pending(db: Db, selector: str, now: int) -> list[Pending]:
         Pending(
             id_, verifier, tries, person, channel, msgspec.json.decode(address, type=dict[str, str]),
             msgspec.json.decode(keys, type=dict[str, str]), name, platform, app,
+            msgspec.json.decode(others, type=tuple[Reach, ...]),
         )
-        for id_, verifier, tries, person, channel, address, keys, name, platform, app in rows
+        for id_, verifier, tries, person, channel, address, keys, name, platform, app, others in rows
     ]  # fmt: skip
 
 

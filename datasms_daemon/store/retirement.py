@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import msgspec
 
-from datasms_daemon.model import DeviceId
+from datasms_daemon.model import DeviceId, Reach
 from datasms_daemon.rules.retirement import WINDOW_MS, enough, may_retire
+from datasms_daemon.store import reaches
 from datasms_daemon.store import statements as sql
-from datasms_daemon.store.directory import address_text
 from datasms_daemon.store.writer import Db
 
 _ALL = 1 << 62
@@ -25,19 +25,19 @@ class Hold(msgspec.Struct, frozen=True):
 
 
 class Retirement(msgspec.Struct, frozen=True):
-    """What became of an address that is said to be gone; ``hold`` when this was the one too many."""
+    """What became of an address that is said to be gone: ``retired`` are the devices that lost it, for good or for
+    their next one; ``hold`` when this was the one too many."""
 
     retired: tuple[DeviceId, ...] = ()
     hold: Hold | None = None
 
 
-def retire(db: Db, device: DeviceId, address: dict[str, str], now: int) -> Retirement:
-    """Retires a device if it still has this address (I41) and its channel's deletions are not held."""
-    values = {"id": device, "address": address_text(address), "now": now}
-    row = db.execute(sql.SELECT_ACTIVE_CHANNEL, values).fetchone()
-    if row is None:
+def retire(db: Db, device: DeviceId, reach: Reach, now: int) -> Retirement:
+    """Takes an address from a device if it still has it (I41) and its channel's deletions are not held; a device that
+    has no other is retired."""
+    if reaches.place(db, device, reach) is None:
         return Retirement()
-    channel = str(row[0])
+    channel = reach.channel
     held_at, resumed_at = db.execute(sql.SELECT_HOLD, {"channel": channel}).fetchone() or (None, 0)
     if held_at is not None and held_at > now - WINDOW_MS:
         return Retirement()
@@ -47,14 +47,15 @@ def retire(db: Db, device: DeviceId, address: dict[str, str], now: int) -> Retir
     if needed and not may_retire(_active(db, channel, needed), gone):
         db.execute(sql.HOLD_CHANNEL, {"channel": channel, "now": now})
         return Retirement(hold=Hold(channel, gone, gone + _active(db, channel, _ALL)))
-    db.execute(sql.RETIRE, values)
+    reaches.lose(db, device, reach, now)
     return Retirement((device,))
 
 
 def retire_address(db: Db, channel: str, address: dict[str, str], now: int) -> Retirement:
     """``retire`` for the device that has this address of the channel."""
-    row = db.execute(sql.SELECT_HOLDER, {"channel": channel, "address": address_text(address)}).fetchone()
-    return Retirement() if row is None else retire(db, DeviceId(row[0]), address, now)
+    reach = Reach(channel, address)
+    holders = reaches.holders(db, reach)
+    return retire(db, holders[0], reach, now) if holders else Retirement()
 
 
 def is_held(db: Db, channel: str, now: int) -> bool:

@@ -176,6 +176,16 @@ CREATE INDEX devices_person ON devices (person);
 CREATE INDEX devices_channel ON devices (channel, state);
 CREATE INDEX devices_gone ON devices (channel, gone_at) WHERE gone_at IS NOT NULL;
 CREATE UNIQUE INDEX devices_address ON devices (channel, address) WHERE state = 'active' AND address <> '{}';
+CREATE TABLE reaches (
+    device TEXT NOT NULL REFERENCES devices (id) ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    channel TEXT NOT NULL,
+    address TEXT NOT NULL,
+    gone_at INTEGER,
+    PRIMARY KEY (device, position)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX reaches_address ON reaches (channel, address) WHERE gone_at IS NULL AND address <> '{}';
+CREATE INDEX reaches_gone ON reaches (channel, gone_at) WHERE gone_at IS NOT NULL;
 
 CREATE TABLE registrations (
     id TEXT PRIMARY KEY,
@@ -188,6 +198,7 @@ CREATE TABLE registrations (
     name TEXT NOT NULL,
     platform TEXT NOT NULL,
     app TEXT NOT NULL,
+    others TEXT NOT NULL,
     remote TEXT NOT NULL,
     person TEXT REFERENCES persons (id) ON DELETE CASCADE,
     state TEXT NOT NULL,

@@ -11,7 +11,13 @@ MESSAGE = (
     "valid_until, per_line, resend_of, mac"
 )
 ATTEMPT = "n, step, line, state, started_at, sent_at, deadline, finished_at, outcome, reason, late"
-DEVICE = "id, person, channel, address, keys, name, platform, app, state, created_at, last_seen_at"
+# A row for each of a device's other ways in no order (sorting them costs all who have none), one with NULL where there
+# are none.
+DEVICE = """
+SELECT d.id, d.person, d.channel, d.address, d.keys, d.name, d.platform, d.app, d.state, d.created_at, d.last_seen_at,
+    r.position, r.channel, r.address
+FROM devices d LEFT JOIN reaches r ON r.device = d.id AND r.gone_at IS NULL
+"""
 
 # --- messages --------------------------------------------------------------------------------------------------------
 
@@ -85,7 +91,7 @@ INSERT INTO pushes (message, device, n, channel, state) VALUES (:message, :devic
 ON CONFLICT (message, device) DO UPDATE SET n = :n, channel = :channel, state = 'sending', reason = NULL
 """
 UPDATE_PUSH = """
-UPDATE pushes SET state = :state, reason = :reason, provider_id = :provider_id
+UPDATE pushes SET channel = :channel, state = :state, reason = :reason, provider_id = :provider_id
 WHERE message = :message AND device = :device
 """
 SELECT_PUSHES = "SELECT seq, n, device, channel, state, reason FROM pushes WHERE message = :message ORDER BY seq"
@@ -102,7 +108,7 @@ SELECT 1 FROM pushes
 WHERE message = :message AND state NOT IN ('failed', 'address_gone', 'line_down', 'not_sent') LIMIT 1
 """
 SELECT_OPEN_PUSHES = """
-SELECT p.message, p.device, m.valid_until FROM pushes p JOIN messages m ON m.id = p.message
+SELECT p.message, p.device, p.channel, m.valid_until FROM pushes p JOIN messages m ON m.id = p.message
     JOIN devices d ON d.id = p.device AND d.state = 'active'
 WHERE p.message = :message AND p.state = 'sent'
 """
@@ -110,10 +116,13 @@ SELECT_PERHAPS_THERE = """
 SELECT device FROM pushes WHERE message = :message AND state NOT IN ('address_gone', 'line_down', 'later', 'not_sent')
 """
 SELECT_UNREAD = """
-SELECT p.message, p.device FROM devices d JOIN pushes p ON p.device = d.id
-    JOIN attempts a ON a.message = p.message AND a.n = p.n
-WHERE d.channel = :channel AND d.address = :address AND p.channel = :channel AND p.state IN ('sent', 'delivered')
-    AND a.sent_at <= :at
+SELECT p.message, p.device FROM pushes p JOIN attempts a ON a.message = p.message AND a.n = p.n
+WHERE p.device IN (
+        SELECT id FROM devices WHERE channel = :channel AND address = :address
+        UNION SELECT device FROM reaches
+        WHERE channel = :channel AND address = :address AND address <> '{}' AND gone_at IS NULL
+    )
+    AND p.channel = :channel AND p.state IN ('sent', 'delivered') AND a.sent_at <= :at
 ORDER BY p.seq
 """
 SELECT_INBOX = """
@@ -189,27 +198,51 @@ INSERT_DEVICE = """
 INSERT INTO devices (id, person, channel, address, keys, name, platform, app, state, created_at)
 VALUES (:id, :person, :channel, :address, :keys, :name, :platform, :app, 'active', :created_at)
 """
-SELECT_ACTIVE_DEVICES = f"SELECT {DEVICE} FROM devices WHERE person = :person AND state = 'active'"
-SELECT_DEVICES = f"SELECT {DEVICE} FROM devices WHERE person = :person ORDER BY id"
-SELECT_DEVICE = f"SELECT {DEVICE} FROM devices WHERE id = :id"
-SELECT_DEVICE_BY_TOKEN = f"SELECT {DEVICE} FROM devices WHERE token_hash = :hash AND state <> 'revoked'"
+SELECT_ACTIVE_DEVICES = f"{DEVICE} WHERE d.person = :person AND d.state = 'active' ORDER BY d.id"
+SELECT_DEVICES = f"{DEVICE} WHERE d.person = :person ORDER BY d.id"
+SELECT_DEVICE = f"{DEVICE} WHERE d.id = :id"
+SELECT_DEVICE_BY_TOKEN = f"{DEVICE} WHERE d.token_hash = :hash AND d.state <> 'revoked'"
 SET_TOKEN = "UPDATE devices SET token_hash = :hash WHERE id = :id"
 SEEN = "UPDATE devices SET last_seen_at = :now WHERE id = :id"
 REVOKE = "UPDATE devices SET state = 'revoked', token_hash = NULL WHERE id = :id AND state <> 'revoked'"
 # ``gone_at``: the service said so. An address that another device took over says nothing of the service.
-RETIRE = """
-UPDATE devices SET state = 'retired', gone_at = :now WHERE id = :id AND address = :address AND state = 'active'
+RETIRE = "UPDATE devices SET state = 'retired', gone_at = :now WHERE id = :id AND state = 'active'"
+SELECT_PREFERRED = "SELECT channel, address FROM devices WHERE id = :id AND state = 'active'"
+SET_PREFERRED = """
+UPDATE devices SET channel = :channel, address = :address, state = 'active', gone_at = NULL WHERE id = :id
 """
-RETIRE_OTHERS = """
-UPDATE devices SET state = 'retired'
-WHERE channel = :channel AND address = :address AND address <> '{}' AND id <> :id AND state = 'active' RETURNING id
+# Ways that are not gone belong to active devices only.
+INSERT_REACH = """
+INSERT INTO reaches (device, position, channel, address) VALUES (:id, :position, :channel, :address)
 """
-SELECT_ACTIVE_CHANNEL = "SELECT channel FROM devices WHERE id = :id AND address = :address AND state = 'active'"
-SELECT_HOLDER = "SELECT id FROM devices WHERE channel = :channel AND address = :address AND state = 'active'"
-COUNT_GONE = "SELECT count(*) FROM devices WHERE channel = :channel AND gone_at > :since"
+SELECT_NEXT_REACH = """
+SELECT position, channel, address FROM reaches WHERE device = :id AND gone_at IS NULL ORDER BY position LIMIT 1
+"""
+SELECT_REACH = """
+SELECT position FROM reaches
+WHERE device = :id AND channel = :channel AND address = :address AND gone_at IS NULL ORDER BY position LIMIT 1
+"""
+REACH_GONE = "UPDATE reaches SET gone_at = :now WHERE device = :id AND position = :position"
+KEEP_GONE_REACH = """
+UPDATE reaches SET channel = :channel, address = :address, gone_at = :now WHERE device = :id AND position = :position
+"""
+DELETE_REACH = "DELETE FROM reaches WHERE device = :id AND position = :position"
+DELETE_REACHES = "DELETE FROM reaches WHERE device = :id"
+DELETE_LIVE_REACHES = "DELETE FROM reaches WHERE device = :id AND gone_at IS NULL"
+# Nobody holds the empty address of a channel that needs none.
+SELECT_HOLDERS = """
+SELECT id FROM devices WHERE channel = :channel AND address = :address AND address <> '{}' AND state = 'active'
+UNION SELECT device FROM reaches
+WHERE channel = :channel AND address = :address AND address <> '{}' AND gone_at IS NULL
+"""
+COUNT_GONE = """
+SELECT (SELECT count(*) FROM devices WHERE channel = :channel AND gone_at > :since)
+    + (SELECT count(*) FROM reaches WHERE channel = :channel AND gone_at > :since)
+"""
 COUNT_ACTIVE = """
 SELECT count(*) FROM (
-    SELECT 1 FROM devices WHERE channel = :channel AND state = 'active' LIMIT :enough
+    SELECT 1 FROM devices WHERE channel = :channel AND state = 'active'
+    UNION ALL SELECT 1 FROM reaches WHERE channel = :channel AND gone_at IS NULL AND address <> '{}' LIMIT :enough
 ) AS some
 """
 SELECT_HOLD = "SELECT held_at, resumed_at FROM channels WHERE name = :channel"
@@ -217,30 +250,38 @@ HOLD_CHANNEL = """
 INSERT INTO channels (name, held_at) VALUES (:channel, :now) ON CONFLICT (name) DO UPDATE SET held_at = :now
 """
 RESUME_CHANNEL = "UPDATE channels SET held_at = NULL, resumed_at = :now WHERE name = :channel AND held_at > :since"
-# The newest of those that had the address, and only if nobody has it now.
+# The newest of those that had the address and were retired for it.
 REACTIVATE = """
 UPDATE devices SET state = 'active', gone_at = NULL WHERE id = (
-    SELECT id FROM devices WHERE channel = :channel AND address = :address AND state <> 'revoked'
-    ORDER BY state = 'active' DESC, id DESC LIMIT 1
-) AND state = 'retired' RETURNING id
+    SELECT id FROM devices WHERE channel = :channel AND address = :address AND state = 'retired'
+    ORDER BY id DESC LIMIT 1
+) RETURNING id
 """
-SELECT_WRITER = "SELECT person FROM devices WHERE channel = :channel AND address = :address AND state = 'active'"
+SELECT_GONE_REACH = """
+SELECT r.device, r.position, d.state, d.channel, d.address, d.gone_at
+FROM reaches r JOIN devices d ON d.id = r.device AND d.state <> 'revoked'
+WHERE r.channel = :channel AND r.address = :address AND r.gone_at IS NOT NULL
+ORDER BY r.device DESC, r.position LIMIT 1
+"""
+REACH_BACK = "UPDATE reaches SET gone_at = NULL WHERE device = :id AND position = :position"
+SELECT_WRITER = "SELECT person FROM devices WHERE id = :id"
 UPDATE_DEVICE = """
-UPDATE devices SET address = :address, keys = :keys, name = :name, state = 'active', gone_at = NULL
+UPDATE devices SET channel = :channel, address = :address, keys = :keys, name = :name, state = 'active',
+    gone_at = NULL
 WHERE id = :id AND state <> 'revoked'
 """
 
 INSERT_REGISTRATION = """
-INSERT INTO registrations (id, secret_hash, selector, verifier, channel, address, keys, name, platform, app, remote,
-    person, state, created_at, expires_at)
-VALUES (:id, :secret_hash, :selector, :verifier, :channel, :address, :keys, :name, :platform, :app, :remote,
+INSERT INTO registrations (id, secret_hash, selector, verifier, channel, address, keys, name, platform, app, others,
+    remote, person, state, created_at, expires_at)
+VALUES (:id, :secret_hash, :selector, :verifier, :channel, :address, :keys, :name, :platform, :app, :others, :remote,
     :person, 'pending', :created_at, :expires_at)
 """
 SELECT_REGISTRATION = """
 SELECT id, state, device, expires_at FROM registrations WHERE id = :id AND secret_hash = :secret_hash
 """
 SELECT_PENDING = """
-SELECT id, verifier, tries, person, channel, address, keys, name, platform, app FROM registrations
+SELECT id, verifier, tries, person, channel, address, keys, name, platform, app, others FROM registrations
 WHERE selector = :selector AND state = 'pending' AND expires_at > :now ORDER BY id
 """
 COMPLETE_REGISTRATION = """

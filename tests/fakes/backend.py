@@ -21,6 +21,7 @@ from datasms_daemon.model import (
     MessageId,
     NewRegistration,
     PersonId,
+    Reach,
     Registration,
     RegistrationState,
 )
@@ -99,9 +100,9 @@ class FakeBackend:
         """The message is over."""
         self._withdrawal_watches.tell(device, message)
 
-    def add_device(self, name: str, channel: str = "direct") -> str:
+    def add_device(self, name: str, channel: str = "direct", others: tuple[Reach, ...] = ()) -> str:
         """A device and its token."""
-        device = Device(id=DeviceId(f"device-{name}"), person=PersonId("novak"), channel=channel, address={}, name=name)
+        device = Device(DeviceId(f"device-{name}"), PersonId("novak"), channel, {}, name=name, others=others)
         token = f"dst_{name}"
         self.devices[token] = device
         self.inboxes[device.id] = []
@@ -139,7 +140,7 @@ class FakeBackend:
         pending = self.registrations[id_]
         pending.state = state
         if state == "active":
-            token = self.add_device(pending.request.name or id_, pending.request.channel)
+            token = self.add_device(pending.request.name or id_, pending.request.channel, pending.request.others)
             pending.unshown = RegistrationState(state="active", device=self.devices[token].id, token=token)
         self._registration_watches.tell(id_)
 
@@ -201,13 +202,21 @@ class FakeBackend:
         self.stored_receipts += [(device, receipt) for receipt in receipts if receipt.message in own]
         return tuple(receipt.message for receipt in receipts if receipt.message not in own)
 
-    async def update_device(self, device: DeviceId, address: dict[str, str], keys: dict[str, str], name: str) -> Device:
+    async def update_device(
+        self, device: DeviceId, preferred: Reach, others: tuple[Reach, ...] | None, keys: dict[str, str], name: str
+    ) -> Device:
         await self._pass()
         token = next((token for token, known in self.devices.items() if known.id == device), None)
         if token is None:
             raise LookupError("the device was revoked meanwhile")
         self.devices[token] = msgspec.structs.replace(
-            self.devices[token], address=address, keys=keys, name=name, state=DeviceState.ACTIVE
+            self.devices[token],
+            channel=preferred.channel,
+            address=preferred.address,
+            others=self.devices[token].others if others is None else others,
+            keys=keys,
+            name=name,
+            state=DeviceState.ACTIVE,
         )
         return self.devices[token]
 

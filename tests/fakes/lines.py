@@ -90,5 +90,5 @@ class FakeLine:
                     self.in_flight.remove(waiting)
         if isinstance(said, Exception):
             raise said
-        pushes = tuple(PushResult(device.id, device.address, said) for device in handover.devices)
+        pushes = tuple(PushResult(device.id, device.channel, device.address, said) for device in handover.devices)
         return HandoverResult(said, pushes)

@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.http import Request
 
 from datasms_daemon.demo.answers import Rendered, ScriptedAnswer, answer
-from tests.fakes.https_service import HttpsService, content, content_type
+from datasms_daemon.demo.https import HttpsService, content, content_type
 
 API_KEY = "canary-key-9c41"
 SCENARIO = "AD9E01A5DC7BEE2C2B828D208182A611"

@@ -20,8 +20,8 @@ from twisted.web.server import NOT_DONE_YET
 from viberbot import Api, BotConfiguration
 
 from datasms_daemon.demo.answers import Rendered, ScriptedAnswer, answer
+from datasms_daemon.demo.https import HttpsService, content, content_type
 from datasms_daemon.model import HookAnswer, HookCall
-from tests.fakes.https_service import HttpsService, content, content_type
 
 MAX_BODY = 30_000
 PER_HOUR = 100

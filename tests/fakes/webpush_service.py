@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.http import Request
 
 from datasms_daemon.demo.answers import Rendered, ScriptedAnswer, answer
-from tests.fakes.https_service import HttpsService, content, content_type
+from datasms_daemon.demo.https import HttpsService, content, content_type
 
 # The client of RFC 8291 § 5.
 UA_PRIVATE = "q1dXpw3UpT5VOmu_cf_v6ih07Aems3njxI-JWgLcM94"

@@ -12,8 +12,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.http import Request
 
 from datasms_daemon.demo.answers import Rendered, ScriptedAnswer, answer
+from datasms_daemon.demo.https import HttpsService, content, content_type
 from datasms_daemon.model import Record
-from tests.fakes.https_service import HttpsService, content, content_type
 
 TENANT = "0f2b6c1e-7d7e-4c42-9a35-2f6b6c0f9d11"
 CLIENT_ID = "8d1f5a4c-3b1e-4e0f-8a53-6a8f1f0f7a10"

@@ -9,7 +9,7 @@ import pytest_twisted
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorCore
 
-from datasms_daemon.model import DeviceReceipt, MessageId, ReceiptState
+from datasms_daemon.model import DeviceReceipt, MessageId, Reach, ReceiptState
 from tests.fakes.backend import NOW
 from tests.fakes.mx_server import MxServer, connect_raw
 
@@ -50,6 +50,7 @@ async def test_a_registration_gives_the_sms_to_send_and_its_token_once(server: M
         "id": "device-phone",
         "person": "novak",
         "channel": "direct",
+        "channels": ["direct"],
         "name": "phone",
         "platform": "",
         "app": "",
@@ -101,6 +102,13 @@ async def test_an_address_that_guesses_secrets_of_registrations_is_stopped(serve
         ({"name": "ends in a line\n"}, "/name"),
         ({"keys": {"p256dh": "short", "auth": "a" * 22}}, "/keys/p256dh"),
         ({"nmae": "x"}, "/nmae"),
+        ({"others": [{"channel": "fcm", "address": {"token": "x"}}, {"channel": "wns"}]}, "/others/1/channel"),
+        ({"others": [{"channel": "fcm", "address": {}}]}, "/others/0/address"),
+        ({"others": [{"channel": "fcm", "address": {"uri": "x"}}]}, "/others/0/address/uri"),
+        ({"others": [{"channel": "fcm", "address": {"token": ""}}]}, "/others/0/address/token"),
+        ({"others": [{"channel": "direct"}]}, "/others/0"),
+        ({"others": [{"channel": "fcm", "address": {"token": "x"}}] * 2}, "/others/1"),
+        ({"others": [{"channel": "fcm", "address": {"token": str(n)}} for n in range(5)]}, "/others"),
     ],
 )
 @pytest_twisted.ensureDeferred
@@ -130,6 +138,24 @@ async def test_what_the_client_says_of_itself_reaches_the_core_with_its_network_
     assert (request.channel, request.address, request.keys) == ("fcm", {"fid": "f1"}, KEYS)
     assert (request.name, request.platform, request.app) == ("phone", "android", "datasms 1")
     assert request.remote == "127.0.0.1"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_device_registers_and_changes_several_channels_in_order_of_preference(server: MxServer) -> None:
+    fcm = [{"channel": "fcm", "address": {"token": token}} for token in ("x", "y")]
+    given = (await server.call("POST", "/mx/v1/registrations", body={**ASKED, "others": fcm})).json()
+    request = server.backend.registrations[str(given["id"])].request
+    assert request.others == (Reach("fcm", {"token": "x"}), Reach("fcm", {"token": "y"}))
+    server.backend.complete(str(given["id"]))
+    own = (await server.call("GET", "/mx/v1/device", token="dst_phone")).json()
+    assert own["channels"] == ["direct", "fcm", "fcm"]
+    await server.call("PUT", "/mx/v1/device", token="dst_phone", body={"address": {}, "name": "new"})
+    assert server.backend.devices["dst_phone"].others == request.others
+    body = {"channel": "fcm", "address": {"fid": "f"}, "others": [{"channel": "direct"}]}
+    changed = (await server.call("PUT", "/mx/v1/device", token="dst_phone", body=body)).json()
+    assert (changed["channel"], changed["channels"]) == ("fcm", ["fcm", "direct"])
+    twice = await server.call("PUT", "/mx/v1/device", token="dst_phone", body={**body, "others": [fcm[0], fcm[0]]})
+    assert (twice.status, "/others/1" in twice.text) == (422, True)
 
 
 @pytest_twisted.ensureDeferred

@@ -35,6 +35,7 @@ from datasms_daemon.model import (
     OnUnknown,
     Outcome,
     PersonId,
+    Reach,
     ReceiptState,
     Success,
     Unknown,
@@ -246,8 +247,8 @@ class Simulation:
             self.daemon.store.read(lambda db: db.execute("SELECT id FROM devices WHERE state = 'retired'").fetchall())
         )
         for (device,) in retired:
-            address = {"token": f"{device}-{self.random.randrange(1 << 30)}"}
-            done(Deferred.fromCoroutine(self.daemon.parts.backend.update_device(device, address, {}, "phone")))
+            reach = Reach("fcm", {"token": f"{device}-{self.random.randrange(1 << 30)}"})
+            done(Deferred.fromCoroutine(self.daemon.parts.backend.update_device(device, reach, None, {}, "phone")))
 
     # --- the invariants ----------------------------------------------------------------------------------------------
 

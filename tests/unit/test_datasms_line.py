@@ -33,6 +33,7 @@ from datasms_daemon.model import (
     Outcome,
     PersonId,
     PushOrder,
+    Reach,
     Unknown,
     Verdict,
 )
@@ -112,18 +113,19 @@ class _Host:
 class _World:
     def __init__(self, *channels: _Channel, concurrency: int = 100) -> None:
         self.host = _Host()
+        self.now = NOW
         self.notified: list[str] = []
         self.line = DatasmsDriver(
             DatasmsLine(name=LineName("datasms"), concurrency=concurrency),
             {channel.name: channel for channel in channels},
             self.notified.append,
-            lambda: NOW,
+            lambda: self.now,
         )
         self.line.start(self.host)
 
 
-def _device(id_: str, channel: str = "fcm") -> Device:
-    return Device(DeviceId(id_), PersonId("novak"), channel, {"token": f"t{id_}"})
+def _device(id_: str, channel: str = "fcm", *others: Reach) -> Device:
+    return Device(DeviceId(id_), PersonId("novak"), channel, {"token": f"t{id_}"}, others=others)
 
 
 def _handover(*devices: Device) -> Handover:
@@ -139,6 +141,85 @@ def _handover(*devices: Device) -> Handover:
         valid_until=NOW + 90_000,
         devices=devices,
     )
+
+
+WEB, OLD = Reach("web", {"token": "w"}), Reach("old", {"token": "o"})
+
+
+@pytest.mark.parametrize("first", [GONE, DOWN, NOT_SENT, NEVER, Later("busy", 5)])
+@pytest_twisted.ensureDeferred
+async def test_what_was_surely_not_taken_goes_to_the_next_channel_at_once(first: Outcome) -> None:
+    fcm, web = _Channel("fcm", ta=first), _Channel("web", w=Accepted(("x",)))
+    world = _World(fcm, web)
+    result = await world.line.send(_handover(_device("a", "fcm", WEB)))
+    assert result.outcome == Accepted(("x",))
+    assert [(push.channel, push.address, push.outcome) for push in result.pushes] == [
+        ("fcm", {"token": "ta"}, first),
+        ("web", {"token": "w"}, Accepted(("x",))),
+    ]
+    (order,) = web.orders
+    assert (order.device.channel, order.device.address) == ("web", {"token": "w"})
+    assert world.notified == ["a"]
+
+
+@pytest.mark.parametrize("first", [Accepted(("x",)), UNKNOWN])
+@pytest_twisted.ensureDeferred
+async def test_what_was_taken_or_may_have_been_is_shown_by_no_other_channel(first: Outcome) -> None:
+    """I26."""
+    web = _Channel("web", w=Accepted())
+    result = await _World(_Channel("fcm", ta=first), web).line.send(_handover(_device("a", "fcm", WEB)))
+    assert (result.outcome, len(result.pushes), web.orders) == (first, 1, [])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (GONE, GONE, GONE),
+        (GONE, Later("busy", 5), Later("busy", 5)),
+        (Later("busy", 5), GONE, Later("busy", 5)),
+        (Later("busy", 5), UNKNOWN, UNKNOWN),
+        (DOWN, NEVER, DOWN),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_channels_that_all_fail_mean_what_devices_that_all_fail_mean(
+    first: Outcome, second: Outcome, expected: Outcome
+) -> None:
+    world = _World(_Channel("fcm", ta=first), _Channel("web", w=second))
+    assert (await world.line.send(_handover(_device("a", "fcm", WEB)))).outcome == expected
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_channel_that_is_not_configured_is_passed_over() -> None:
+    world = _World(_Channel("web", w=Accepted(("x",))))
+    result = await world.line.send(_handover(_device("a", "fcm", OLD, WEB)))
+    assert [push.channel for push in result.pushes] == ["web"]
+
+
+@pytest.mark.parametrize(("seconds", "tried"), [(19.9, True), (20.0, False)])
+@pytest_twisted.ensureDeferred
+async def test_the_next_channel_is_tried_only_while_it_can_end_within_the_lease(seconds: float, tried: bool) -> None:
+    fcm, web = _Channel("fcm"), _Channel("web", w=Accepted(("x",)))
+    world = _World(fcm, web)
+    sending = Deferred.fromCoroutine(world.line.send(_handover(_device("a", "fcm", WEB))))
+    world.now += round(seconds * 1000)
+    fcm.pending[0].callback(GONE)
+    result = await sending
+    assert len(web.orders) == tried
+    late = NotSent("no time was left for the next channel")
+    assert result.outcome == (Accepted(("x",)) if tried else late)
+    assert result.pushes[0].outcome == GONE
+
+
+@pytest.mark.parametrize(("first", "once"), [(Later("busy"), True), (UNKNOWN, False)])
+@pytest_twisted.ensureDeferred
+async def test_a_repeat_might_be_seen_only_where_the_uncertain_push_went_by_a_channel_that_shows_it(
+    first: Outcome, once: bool
+) -> None:
+    web = _Channel("web", w=UNKNOWN)
+    web.carries_text = True
+    result = await _World(_Channel("fcm", ta=first), web).line.send(_handover(_device("a", "fcm", WEB)))
+    assert (result.outcome, result.once) == (UNKNOWN, once)
 
 
 def test_driver_and_channel_provide_their_interfaces() -> None:

@@ -6,7 +6,7 @@ import pytest_twisted
 from zope.interface.verify import verifyObject
 
 from datasms_daemon.interfaces import IBackend
-from datasms_daemon.model import DeviceReceipt, DeviceState, MessageId, NewRegistration, ReceiptState
+from datasms_daemon.model import DeviceReceipt, DeviceState, MessageId, NewRegistration, Reach, ReceiptState
 from tests.fakes.backend import NOW, FakeBackend
 
 ASKED = NewRegistration(
@@ -59,7 +59,7 @@ async def test_a_device_is_updated_and_unregistered_and_its_watchers_are_told() 
     device = backend.devices[token].id
     told: list[bool] = []
     end = backend.watch_inbox(device, told.append)
-    updated = await backend.update_device(device, {"token": "x"}, {}, "new name")
+    updated = await backend.update_device(device, Reach("fcm", {"token": "x"}), None, {}, "new name")
     assert (updated.address, updated.name, updated.state) == ({"token": "x"}, "new name", DeviceState.ACTIVE)
     backend.put(token, "hello")
     await backend.unregister(device)

@@ -15,6 +15,7 @@ from datasms_daemon.model import (
     InboundText,
     LineName,
     NewRegistration,
+    Reach,
     Registration,
     RegistrationState,
 )
@@ -45,9 +46,9 @@ def _now(work: object) -> Deferred[object]:
     return answer
 
 
-def register(daemon: FakeDaemon, token: str = "t1") -> Registration:
+def register(daemon: FakeDaemon, token: str = "t1", *others: Reach) -> Registration:
     """What a client that asks for a number gets."""
-    new = NewRegistration("fcm", {"token": token}, {}, "Phone", "android", "app/1", "192.0.2.1")
+    new = NewRegistration("fcm", {"token": token}, {}, "Phone", "android", "app/1", "192.0.2.1", others)
     found = done(Deferred.fromCoroutine(daemon.parts.backend.register(new)))
     assert found is not None
     return found
@@ -87,6 +88,15 @@ def test_the_sms_of_the_number_binds_the_device_to_the_phones_person(daemon: Fak
     assert answer.state == "active"
     devices = done(daemon.store.read(lambda db: directory.devices(db, PERSON)))
     assert [(device.id, device.address) for device in devices] == [(answer.device, {"token": "t1"})]
+
+
+def test_a_device_gets_all_channels_it_asked_for_and_only_the_phone_that_was_proved(daemon: FakeDaemon) -> None:
+    add_person(daemon)
+    asked = [Reach("omni", {"phone": "+420603999888"}), Reach("web", {"endpoint": "e"}), Reach("omni", {"phone": "+1"})]
+    sms(daemon, register(daemon, "t1", *asked).text)
+    (device,) = done(daemon.store.read(lambda db: directory.devices(db, PERSON)))
+    proved = Reach("omni", {"phone": NUMBER})
+    assert device.reaches == (Reach("fcm", {"token": "t1"}), proved, Reach("web", {"endpoint": "e"}))
 
 
 def test_an_unknown_phone_becomes_a_person(daemon: FakeDaemon) -> None:

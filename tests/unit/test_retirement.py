@@ -14,7 +14,7 @@ from twisted.logger import formatEvent
 
 from datasms_daemon.config.kinds import Duration
 from datasms_daemon.config.records import StepOptions
-from datasms_daemon.model import AddressGone, Device, DeviceId, LineName, MessageId
+from datasms_daemon.model import AddressGone, Device, DeviceId, LineName, MessageId, Reach
 from datasms_daemon.rules.retirement import may_retire
 from datasms_daemon.store import directory, retirement
 from datasms_daemon.store.store import Db
@@ -208,14 +208,15 @@ def test_what_a_service_says_by_calling_us_is_held_as_well(world: World, alarms:
         done(Deferred.fromCoroutine(gone))
     assert world.retired() == 50
     assert world.is_held()
-    assert world.count("SELECT count(*) FROM audit WHERE what = 'device retired: unsubscribed'") == 50
+    assert world.count("SELECT count(*) FROM audit WHERE what = 'address gone: unsubscribed'") == 50
 
 
 def test_a_device_that_changed_its_address_meanwhile_is_neither_retired_nor_counted(world: World) -> None:
     """I41."""
     world.add(1)
     now = world.daemon.now
-    former = done(world.daemon.store.write(lambda db: retirement.retire(db, DeviceId("fcm-0"), {"token": "old"}, now)))
+    old = Reach("fcm", {"token": "old"})
+    former = done(world.daemon.store.write(lambda db: retirement.retire(db, DeviceId("fcm-0"), old, now)))
     assert former == retirement.Retirement()
     assert world.retired() == 0
     assert world.count("SELECT count(*) FROM devices WHERE gone_at IS NOT NULL") == 0
@@ -225,6 +226,8 @@ def test_a_device_that_came_back_is_counted_no_more(world: World) -> None:
     world.add(1)
     world.send()
     assert world.count("SELECT count(*) FROM devices WHERE gone_at IS NOT NULL") == 1
-    back = world.daemon.parts.backend.update_device(DeviceId("fcm-0"), {"token": "new"}, {}, "phone")
+    back = world.daemon.parts.backend.update_device(
+        DeviceId("fcm-0"), Reach("fcm", {"token": "new"}), None, {}, "phone"
+    )
     done(Deferred.fromCoroutine(back))
     assert world.count("SELECT count(*) FROM devices WHERE state = 'active' AND gone_at IS NULL") == 1

@@ -106,7 +106,7 @@ def test_a_message_token_beyond_2_to_53_is_kept_exactly() -> None:
         (401, LineDown("HTTP 401: is the endpoint right?")),
         (403, LineDown("HTTP 403: is the endpoint right?")),
         (407, LineDown("HTTP 407: is the endpoint right?")),
-        (307, LineDown("HTTP 307: redirects are not followed")),
+        (307, LineDown("307: redirects are not followed")),
         (408, Unknown("HTTP 408")),
         (413, NotSent("HTTP 413", final=True)),
         (429, Later("HTTP 429", None)),

@@ -5,6 +5,7 @@ What a service refuses and takes is the business of the class that derives from 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from datasms_daemon.demo.answers import Rendered
 CERTIFICATE_DAYS = 30
 
 
-class HttpsService:
+class HttpsService(ABC):
     """Serves on 127.0.0.1 under the name ``localhost``; each request, whatever its method and path, goes to ``answer``.
 
     ``requests`` counts them.
@@ -39,9 +40,9 @@ class HttpsService:
         self._port: IListeningPort | None = None
         self._tls: TLSMemoryBIOFactory | None = None
 
+    @abstractmethod
     def answer(self, request: Request) -> Rendered:
         """What ``Resource.render`` returns for this request."""
-        raise NotImplementedError
 
     async def listen(self, reactor: IReactorTCP, port: int = 0) -> None:
         """Begin to serve; 0 takes a free port."""
