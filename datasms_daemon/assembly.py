@@ -7,29 +7,15 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorCore, IReactorThreads, IReactorUNIX
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
 
 from datasms_daemon.apps.registration import Completed, RegistrationApp
 from datasms_daemon.channels._connect import Reactor as ChannelReactor
-from datasms_daemon.channels._policy import governed
-from datasms_daemon.channels.direct import Direct
-from datasms_daemon.channels.fcm import Fcm
-from datasms_daemon.channels.omni import Omni
 from datasms_daemon.channels.presence import Presence
-from datasms_daemon.channels.viber import Viber
-from datasms_daemon.channels.webpush import WebPush
-from datasms_daemon.channels.wns import Wns
-from datasms_daemon.config.channels import (
-    ChannelOptions,
-    DirectChannel,
-    FcmChannel,
-    OmniChannel,
-    ViberChannel,
-    WebPushChannel,
-    WnsChannel,
-)
 from datasms_daemon.config.records import Config, DatasmsLine, LineOptions, SmppLine
 from datasms_daemon.crypto.certificates import write_private
 from datasms_daemon.delivery.backend import Backend
@@ -46,21 +32,24 @@ from datasms_daemon.delivery.keys import Keys
 from datasms_daemon.delivery.receipts import Receipts
 from datasms_daemon.delivery.registration import RegistrationNumbers
 from datasms_daemon.delivery.withdrawal import Withdrawals
-from datasms_daemon.interfaces import IChannel, ILine, IOperatedChannel
+from datasms_daemon.interfaces import IApplication, ILine, IOperatedChannel
 from datasms_daemon.lines.datasms import DatasmsDriver
 from datasms_daemon.lines.smpp import smpp_line
-from datasms_daemon.model import DeviceId, LineName, Progress, PushOrder
+from datasms_daemon.model import DeviceId, LineName, Progress, Submission
 from datasms_daemon.ops.clock import Clock
 from datasms_daemon.ops.disk import DiskRoom
 from datasms_daemon.ops.ids import IdSource
 from datasms_daemon.ops.metrics import Metrics
 from datasms_daemon.rules.inbound import InboundRouter
+from datasms_daemon.services import Services
 from datasms_daemon.store.operations import LineRow
 from datasms_daemon.store.store import Store
 
 T = TypeVar("T")
 RandomBytes = Callable[[int], bytes]
 SECRET_BYTES = 32
+OURSELVES = "datasms"
+"""The sender of the daemon's own messages."""
 
 
 class Reactor(ChannelReactor, IReactorCore, IReactorThreads, IReactorUNIX):
@@ -69,6 +58,8 @@ class Reactor(ChannelReactor, IReactorCore, IReactorThreads, IReactorUNIX):
 
 class Parts:
     """One daemon. The store is open; nothing runs yet."""
+
+    _log = Logger()
 
     def __init__(self, config: Config, store: Store, reactor: Reactor, clock: Clock, random: RandomBytes) -> None:
         state_dir = config.daemon.state_dir
@@ -81,8 +72,7 @@ class Parts:
         self.changes = Changes()
         self.presence = Presence()
         self._reactor = reactor
-        self._random_bytes = random
-        self._server_keys: dict[str, str] = {}
+        self.services = Services(reactor, clock, random, self.presence, self.metrics)
         # For jitter and reference numbers only; what must not be guessed is made of ``random`` itself.
         self._random = Random(int.from_bytes(random(16), "big"))  # noqa: S311
         new_id = IdSource(now, random)
@@ -99,21 +89,27 @@ class Parts:
         numbers = RegistrationNumbers(lambda: self.config, store, now, new_id, random, pepper, self._in_thread)
         self.backend = Backend(
             lambda: self.config, store, now, random, numbers, mac_key, self.receipts, self.presence,
-            lambda: self._server_keys, lambda call: self.channels.hook(call),
+            lambda: self.services.server_keys, lambda call: self.channels.hook(call),
         )  # fmt: skip
-        registration = RegistrationApp(store, now, new_id, pepper, self._in_thread, self._pause, self._registered)
-        applications = {registration.name: registration}
-        self.texts = InboundTexts(store, InboundRouter(config), applications, self.metrics, self._forget)
-        self.host = LineHost(self.dispatch, self.receipts, self.texts, self.metrics)
-        directory = Directory(
-            store, now, self._revoked, self._forget, numbers, lambda number: self.channels.links(number)
-        )
-        self.channels = Channels(ChannelHost(self.receipts, self.texts, directory), reactor)
+        application = RegistrationApp(store, now, new_id, pepper, self._in_thread, self._pause, self._registered)
+        directory = self._inbound(application, numbers)
         room = DiskRoom(state_dir, config.store.min_free, now)
         self.core = Core(
             config, store, now, new_id, mac_key, self.keys, directory, self.dispatch, self.channels,
             self.changes, self.metrics, room.has_room,
         )  # fmt: skip
+
+    def _inbound(self, application: IApplication, numbers: RegistrationNumbers) -> Directory:
+        """What comes from outside: texts, receipts, services that call."""
+        now, router = self.clock.now_ms, InboundRouter(self.config)
+        applications = {application.name: application}
+        self.texts = InboundTexts(self.store, router, applications, self.metrics, self._forget)
+        self.host = LineHost(self.dispatch, self.receipts, self.texts, self.metrics)
+        directory = Directory(
+            self.store, now, self._revoked, self._forget, numbers, lambda number: self.channels.links(number)
+        )
+        self.channels = Channels(ChannelHost(self.receipts, self.texts, directory), self._reactor)
+        return directory
 
     def line(self, options: LineOptions) -> ILine:
         """The driver of a configured line. ConfigError: its options cannot be used."""
@@ -142,43 +138,10 @@ class Parts:
         return {
             options.name: self.channels[options.name]
             if options.name in self.channels and former.get(options.name) == options
-            else self._channel(options, config)
+            else self.services.channel(options, config)
             for options in config.channel
             if options.enabled
         }
-
-    def _channel(self, options: ChannelOptions, config: Config) -> IOperatedChannel:
-        if isinstance(options, DirectChannel):
-            return Direct(options, self.presence)
-        grace = max((one.grace for one in config.channel if isinstance(one, DirectChannel)), default=0) / 1000
-
-        async def confirmed(order: PushOrder) -> bool:
-            return await self.presence.confirms(order.device.id, order.message, grace, self._reactor)
-
-        now, service = self.clock.now_ms, self._service(options, config)
-        return governed(service, options.driver, options, self._reactor, now, confirmed)
-
-    def _service(
-        self, options: FcmChannel | WnsChannel | WebPushChannel | ViberChannel | OmniChannel, config: Config
-    ) -> IChannel:
-        reactor, now, public_url = self._reactor, self.clock.now_ms, config.mxservice.public_url
-        match options:
-            case FcmChannel():
-                return Fcm(options, reactor, now)
-            case WnsChannel():
-                return Wns(options, reactor, now)
-            case WebPushChannel():
-                assert config.daemon.state_dir is not None, "the loader fills it in"
-                channel = WebPush(options, reactor, now, self._random_bytes, config.daemon.state_dir)
-                self._server_keys[options.name] = channel.application_server_key
-                return channel
-            case ViberChannel():
-                return Viber(options, reactor, now, public_url, self._billed(options.name))
-            case OmniChannel():
-                return Omni(options, reactor, now, public_url)
-
-    def _billed(self, channel: str) -> Callable[[int], None]:
-        return lambda status: self.metrics.billed.labels(channel, str(status)).inc()
 
     def _is_urgent(self, priority: str) -> bool:
         known = self.config.priority.get(priority)
@@ -208,6 +171,9 @@ class Parts:
     def _registered(self, completed: Completed) -> None:
         self.backend.forget(*completed.retired)
         self.backend.registered(completed.registration)
+        if notices := completed.notices():
+            told = Deferred.fromCoroutine(self.core.accept(Submission(OURSELVES, notices)))
+            told.addErrback(lambda failure: self._log.failure("nobody was told of a taken address", failure=failure))
 
 
 def _secret(path: Path, random: RandomBytes) -> bytes:

@@ -15,20 +15,46 @@ from zope.interface import implementer
 
 from datasms_daemon.crypto import tokens
 from datasms_daemon.interfaces import IApplication
-from datasms_daemon.model import Device, DeviceId, DeviceState, InboundText, Person, PersonId, Reach
+from datasms_daemon.model import (
+    Device,
+    DeviceId,
+    DeviceState,
+    Draft,
+    InboundText,
+    Person,
+    PersonId,
+    Reach,
+    Recipient,
+)
 from datasms_daemon.rules import registration as rules
 from datasms_daemon.rules.registration import RegistrationNumber
 from datasms_daemon.store import directory, operations, registrations
 from datasms_daemon.store.registrations import Pending
 from datasms_daemon.store.store import Db, Store
 
+PRIORITY = "normal"
+TAKEN = (
+    "A device that got your messages is now registered for somebody else. If you did not expect this, ask who runs it."
+)
+TAKEN_OVER = "This device got somebody else's messages before. He has been told that it is yours now."
+
 
 class Completed(msgspec.Struct, frozen=True):
-    """A registration that was proved, its new device, and the devices that lost their address to it (I40)."""
+    """A registration that was proved, its new device, and the devices that lost their address to it (I40).
+
+    ``former`` are the other persons they belonged to.
+    """
 
     registration: str
     device: DeviceId
     retired: tuple[DeviceId, ...]
+    person: PersonId
+    former: tuple[PersonId, ...] = ()
+
+    def notices(self) -> tuple[Draft, ...]:
+        """What both are told when an address went from one person to another: whoever did not mean it can speak up."""
+        told = [(former, TAKEN) for former in self.former] + [(self.person, TAKEN_OVER)] * bool(self.former)
+        return tuple(Draft((Recipient("", person=person),), text, PRIORITY) for person, text in told)
 
 
 @implementer(IApplication)
@@ -124,7 +150,9 @@ class RegistrationApp:
             device = Device(id_, person, inbound.line, inbound.address, created_at=now)
         retired = directory.add_device(db, device)
         operations.audit(db, now, "registration", "device registered", id_)
-        return Completed(found.id, id_, tuple(retired))
+        owners = (directory.device(db, one) for one in retired)
+        former = dict.fromkeys(owner.person for owner in owners if owner is not None and owner.person != person)
+        return Completed(found.id, id_, tuple(retired), person, tuple(former))
 
     def _owner(self, db: Db, number: str) -> PersonId:
         """Whose phone it is, from now on somebody's."""

@@ -208,3 +208,21 @@ def test_a_retry_shows_a_message_once_in_the_inbox(daemon: FakeDaemon) -> None:
     inbox = done(Deferred.fromCoroutine(second.parts.backend.inbox(device, 0, 10)))
     assert [item.id for item in inbox] == [id_]
     assert done(Deferred.fromCoroutine(second.parts.backend.inbox(device, inbox[0].seq, 10))) == ()
+
+
+def test_an_address_that_goes_to_another_person_is_told_to_both(daemon: FakeDaemon) -> None:
+    """I40: whoever did not mean it can speak up."""
+    add_person(daemon)
+    activate(daemon)
+    activate(daemon, from_="+420603999999")
+    query = "SELECT recipient, sender, text FROM messages ORDER BY id"
+    sent = done(daemon.store.read(lambda db: db.execute(query).fetchall()))
+    assert [(to, sender) for to, sender, _ in sent] == [(NUMBER, "datasms"), ("+420603999999", "datasms")]
+    assert "somebody else" in sent[0][2]
+
+
+def test_a_person_who_registers_his_device_again_is_told_nothing(daemon: FakeDaemon) -> None:
+    add_person(daemon)
+    activate(daemon)
+    activate(daemon)
+    assert done(daemon.store.read(lambda db: db.execute("SELECT count(*) FROM messages").fetchone()[0])) == 0
