@@ -249,14 +249,6 @@ def token_url(options: WnsChannel) -> str:
     return endpoint.rstrip("/") + identity.path.format(tenant=options.tenant)
 
 
-def expires_at(registered_at_ms: int) -> int:
-    """When WNS forgets a channel URI that the client got at ``registered_at_ms`` (both UTC ms; wns.md § 2).
-
-    The client must ask Windows for a channel and register it again before that.
-    """
-    return registered_at_ms + CHANNEL_LIFE_MS
-
-
 def to_request(
     order: PushOrder, *, form: Literal["raw", "toast"] = "raw", toast_text: str = "", withdraws: bool = False
 ) -> PushRequest:

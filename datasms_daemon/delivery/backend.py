@@ -185,7 +185,7 @@ class Backend:
                 return None, []
             if _foreign_phone(db, known, (preferred, *(others or ()))):
                 raise ValueError("a phone that is not the person's")
-            former = directory.update_device(db, device, preferred, others, keys, name)
+            former = directory.update_device(db, device, preferred, others, keys, name, now)
             operations.audit(db, now, f"device:{device}", "address changed", device)
             return directory.device(db, device), former
 

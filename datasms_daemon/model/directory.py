@@ -34,7 +34,7 @@ class Reach(Record, frozen=True):
 
 class Device(Record, frozen=True):
     """One installation of a client, reached at ``address`` in ``channel`` first, then by the ``others`` in their
-    order. ``keys`` are for all of them."""
+    order. ``keys`` are for all of them; ``addressed_at`` is when the preferred address was last registered."""
 
     id: DeviceId
     person: PersonId
@@ -48,6 +48,7 @@ class Device(Record, frozen=True):
     created_at: int = 0
     last_seen_at: int | None = None
     others: tuple[Reach, ...] = ()
+    addressed_at: int | None = None
 
     @property
     def reaches(self) -> tuple[Reach, ...]:

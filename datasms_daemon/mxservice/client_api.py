@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from datasms_daemon import __version__
-from datasms_daemon.model import InboxItem, NewRegistration, Problem, Reach, RegistrationState, Secret
+from datasms_daemon.model import Device, InboxItem, NewRegistration, Problem, Reach, RegistrationState, Secret
 from datasms_daemon.mxservice.admission import DEVICE, Client, bearer, source
 from datasms_daemon.mxservice.events import MEDIA, InboxEvents
 from datasms_daemon.mxservice.hooks import add_hooks
@@ -245,7 +245,7 @@ def _add_streams(api: Api[Client], service: Service) -> None:
 def _add_device(api: Api[Client], service: Service) -> None:
     @api.route("GET", "/mx/v1/device", permission=DEVICE, answer=DeviceAnswer, summary="The device's own record")
     async def device(call: Call[Client, None, None]) -> DeviceAnswer:
-        return device_answer(call.caller.device)
+        return _device_answer(service, call.caller.device)
 
     @api.route(
         "PUT",
@@ -263,7 +263,8 @@ def _add_device(api: Api[Client], service: Service) -> None:
         _check_addresses(service, (preferred, *(others or ())), keys)
         name = own.name if given.name is None else given.name
         try:
-            return device_answer(await service.backend.update_device(own.id, preferred, others, keys, name))
+            updated = await service.backend.update_device(own.id, preferred, others, keys, name)
+            return _device_answer(service, updated)
         except LookupError:
             raise HttpProblem("unauthorised", REVOKED) from None
         except ValueError:
@@ -303,6 +304,10 @@ def _add_state(api: Api[Client], service: Service) -> None:
 
 def _reaches(others: tuple[OtherChannel, ...]) -> tuple[Reach, ...]:
     return tuple(Reach(other.channel, other.address) for other in others)
+
+
+def _device_answer(service: Service, device: Device) -> DeviceAnswer:
+    return device_answer(device, service.channels.get(device.channel))
 
 
 def _check_addresses(service: Service, reaches: tuple[Reach, ...], keys: dict[str, str]) -> None:

@@ -209,6 +209,7 @@ class DeviceAnswer(Answer, frozen=True, kw_only=True):
     app: str
     state: DeviceState
     last_seen_at: TimeText | None
+    address_expires_at: TimeText | None = None
 
 
 class DeviceUpdate(Sent, frozen=True, kw_only=True):
@@ -246,6 +247,9 @@ class Version(Answer, frozen=True, kw_only=True):
 
     version: str
 
+
+ADDRESS_LIFE_MS = {"wns": 30 * 24 * 3600 * 1000}
+"""How long the service keeps an address, by driver (wns.md § 2); the client must register a new one before."""
 
 ADDRESSES = {
     "direct": (),
@@ -328,8 +332,10 @@ def receipts_answer(receipts: tuple[DeviceReceipt, ...], unknown: tuple[str, ...
     return ReceiptsAnswer(confirmed=tuple(confirmed), unknown=tuple(dict.fromkeys(unknown)))
 
 
-def device_answer(device: Device) -> DeviceAnswer:
+def device_answer(device: Device, driver: str | None) -> DeviceAnswer:
     """A device as it sees itself; the address it gave is not repeated, it may be a secret."""
+    life_ms = ADDRESS_LIFE_MS.get(driver or "")
+    expires_at = None if life_ms is None or device.addressed_at is None else device.addressed_at + life_ms
     return DeviceAnswer(
         id=device.id,
         person=device.person,
@@ -340,4 +346,5 @@ def device_answer(device: Device) -> DeviceAnswer:
         app=device.app,
         state=device.state,
         last_seen_at=rfc3339_or_none(device.last_seen_at),
+        address_expires_at=rfc3339_or_none(expires_at),
     )

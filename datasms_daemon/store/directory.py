@@ -167,7 +167,13 @@ def add_device(db: Db, new: Device) -> list[DeviceId]:
 
 
 def update_device(
-    db: Db, id_: DeviceId, preferred: Reach, others: tuple[Reach, ...] | None, keys: dict[str, str], name: str
+    db: Db,
+    id_: DeviceId,
+    preferred: Reach,
+    others: tuple[Reach, ...] | None,
+    keys: dict[str, str],
+    name: str,
+    now: int,
 ) -> list[DeviceId]:
     """New addresses, keys or name; ``others`` None: they stay. Answers as ``add_device`` does."""
     former = reaches.take(db, id_, (preferred, *(others or ())))
@@ -175,7 +181,7 @@ def update_device(
         reaches.remove(db, id_, preferred)
     else:
         reaches.put(db, id_, others)
-    values = {"id": id_, "keys": msgspec.json.encode(keys).decode(), "name": name}
+    values = {"id": id_, "keys": msgspec.json.encode(keys).decode(), "name": name, "now": now}
     db.execute(sql.UPDATE_DEVICE, values | reaches.values_of(preferred))
     return former
 
@@ -243,10 +249,11 @@ def _devices(rows: Iterable[tuple[Any, ...]]) -> tuple[Device, ...]:
 
 
 def _device(rows: list[tuple[Any, ...]]) -> Device:
-    id_, owner_, channel, address, keys, name, platform, app, state, created_at, last_seen_at, place, _, _ = rows[0]
-    in_order = () if place is None else sorted(row[-3:] for row in rows)
+    *known, created_at, addressed_at, seen_at = rows[0][:-3]
+    id_, owner_, channel, address, keys, name, platform, app, state = known
+    in_order = () if rows[0][-3] is None else sorted(row[-3:] for row in rows)
     others = tuple(Reach(other, _decode_strings(text)) for _, other, text in in_order)
     return Device(
         id_, owner_, channel, _decode_strings(address), _decode_strings(keys), name, platform, app, DeviceState(state),
-        created_at, last_seen_at, others,
+        created_at, seen_at, others, addressed_at,
     )  # fmt: skip

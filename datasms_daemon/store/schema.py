@@ -169,6 +169,7 @@ CREATE TABLE devices (
     state TEXT NOT NULL,
     token_hash TEXT UNIQUE,
     created_at INTEGER NOT NULL,
+    addressed_at INTEGER NOT NULL,
     last_seen_at INTEGER,
     gone_at INTEGER
 ) STRICT, WITHOUT ROWID;

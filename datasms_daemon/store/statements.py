@@ -14,8 +14,8 @@ ATTEMPT = "n, step, line, state, started_at, sent_at, deadline, finished_at, out
 # A row for each of a device's other ways in no order (sorting them costs all who have none), one with NULL where there
 # are none.
 DEVICE = """
-SELECT d.id, d.person, d.channel, d.address, d.keys, d.name, d.platform, d.app, d.state, d.created_at, d.last_seen_at,
-    r.position, r.channel, r.address
+SELECT d.id, d.person, d.channel, d.address, d.keys, d.name, d.platform, d.app, d.state, d.created_at, d.addressed_at,
+    d.last_seen_at, r.position, r.channel, r.address
 FROM devices d LEFT JOIN reaches r ON r.device = d.id AND r.gone_at IS NULL
 """
 
@@ -195,8 +195,8 @@ INSERT_MEMBER = "INSERT INTO memberships (group_id, person) VALUES (:group, :per
 # --- devices and registrations ---------------------------------------------------------------------------------------
 
 INSERT_DEVICE = """
-INSERT INTO devices (id, person, channel, address, keys, name, platform, app, state, created_at)
-VALUES (:id, :person, :channel, :address, :keys, :name, :platform, :app, 'active', :created_at)
+INSERT INTO devices (id, person, channel, address, keys, name, platform, app, state, created_at, addressed_at)
+VALUES (:id, :person, :channel, :address, :keys, :name, :platform, :app, 'active', :created_at, :created_at)
 """
 SELECT_ACTIVE_DEVICES = f"{DEVICE} WHERE d.person = :person AND d.state = 'active' ORDER BY d.id"
 SELECT_DEVICES = f"{DEVICE} WHERE d.person = :person ORDER BY d.id"
@@ -267,7 +267,7 @@ REACH_BACK = "UPDATE reaches SET gone_at = NULL WHERE device = :id AND position 
 SELECT_WRITER = "SELECT person FROM devices WHERE id = :id"
 UPDATE_DEVICE = """
 UPDATE devices SET channel = :channel, address = :address, keys = :keys, name = :name, state = 'active',
-    gone_at = NULL
+    gone_at = NULL, addressed_at = :now
 WHERE id = :id AND state <> 'revoked'
 """
 

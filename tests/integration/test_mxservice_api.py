@@ -56,6 +56,7 @@ async def test_a_registration_gives_the_sms_to_send_and_its_token_once(server: M
         "app": "",
         "state": "active",
         "last_seen_at": None,
+        "address_expires_at": None,
     }
 
 

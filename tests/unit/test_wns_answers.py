@@ -14,7 +14,6 @@ from datasms_daemon.channels.wns import (
     MAX_PAYLOAD,
     NOT_IN_XML,
     Pauses,
-    expires_at,
     outcome_of,
     pause_of,
     tag_of,
@@ -235,10 +234,6 @@ def test_tokens_come_from_microsoft_or_from_where_the_operator_says() -> None:
     assert token_url(entra) == "https://login.microsoftonline.com/contoso.example/oauth2/v2.0/token"
     assert token_url(store) == "https://login.live.com/accesstoken.srf"
     assert token_url(own) == "https://tokens.example/accesstoken.srf"
-
-
-def test_a_channel_lives_for_thirty_days() -> None:
-    assert expires_at(NOW) - NOW == 30 * 86_400_000
 
 
 def test_a_pause_ends_and_a_later_one_takes_its_place() -> None:
