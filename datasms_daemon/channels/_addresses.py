@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
 # Strict on purpose: what this takes, every URL parser reads alike. No userinfo, no fragment, no backslash, no
@@ -97,6 +98,7 @@ def may_be_resolved_elsewhere(host: str, *, private: bool) -> bool:
     return private or not _is_below(host, "localhost")
 
 
+@lru_cache(maxsize=256)  # policy, channel and client ask in turn about the same URL of a device
 def netloc(url: str) -> str | None:
     """``host`` or ``host:port`` (port only when it is not 443) of an https URL; None for any other or odd one."""
     match = _URL.fullmatch(url)

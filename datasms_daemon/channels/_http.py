@@ -29,8 +29,8 @@ HEAD_LIMIT = 16 << 10
 ANSWER_LIMIT = 2 * BODY_LIMIT
 # Of different hosts there may be any number; beyond so many connections none is kept idle.
 MOST_KEPT = 1000
-# URLs of a channel are few; beyond that (one per device) they are parsed each time.
-PARSED_URLS = 256
+# The hosts of a channel are few; beyond that their URLs are parsed each time.
+PARSED_ORIGINS = 256
 
 _END = b"\r\n\r\n"
 HEAD = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([^\r\n\0]*))?((?:\r\n[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*)*)")
@@ -54,7 +54,7 @@ class Exchange(IBodyProducer):
         """The request is being written to ``connection``."""
 
 
-class _Target(NamedTuple):
+class _Origin(NamedTuple):
     uri: URI
     host: bytes
 
@@ -62,12 +62,12 @@ class _Target(NamedTuple):
 @implementer(IAgent)
 class KeepingAgent:
     """Requests over connections of ``endpoints`` that are kept for IDLE_TIMEOUT_S; how many are under way at once is
-    the caller's business. Every request has a body, an ``Exchange``."""
+    the caller's business. Every request has a body, an ``Exchange``, and a URL that ``netloc`` let pass."""
 
     def __init__(self, clock: IReactorTime, endpoints: IAgentEndpointFactory) -> None:
         self._clock = clock
         self._endpoints = endpoints
-        self._targets: dict[bytes, _Target] = {}
+        self._origins: dict[bytes, _Origin] = {}
         self._idle: dict[Place, list[Connection]] = {}
         self._open: set[Connection] = set()
         self._sweeping: IDelayedCall | None = None
@@ -82,12 +82,16 @@ class KeepingAgent:
     ) -> Deferred[IResponse]:
         """IAgent: the answer's head. Fails as Twisted's own agent does; cancelling closes the connection."""
         exchange = cast(Exchange, bodyProducer)
-        target = self._target(uri)
-        head = _head(method, target, headers or Headers(), cast(int, exchange.length))
-        connection = self._take((target.uri.host, target.uri.port))
+        # Nearly every URL is another one, a device's own, and parsing it costs as much as the rest: only what stands
+        # before the path is.
+        path_at = uri.find(b"/", uri.find(b"//") + 2)
+        origin = self._origin(uri if path_at < 0 else uri[:path_at])
+        path = b"/" if path_at < 0 else uri[path_at:]
+        head = _head(method, path, origin.host, headers or Headers(), cast(int, exchange.length))
+        connection = self._take((origin.uri.host, origin.uri.port))
         if connection is not None:
             return connection.ask(head, exchange)
-        return Deferred.fromCoroutine(self._ask_new(target.uri, head, exchange))
+        return Deferred.fromCoroutine(self._ask_new(origin.uri, head, exchange))
 
     def close(self) -> Deferred[None]:
         """Ends every connection; fires when they are gone."""
@@ -109,15 +113,15 @@ class KeepingAgent:
         assert isinstance(connection, Connection)
         return await connection.ask(head, exchange)
 
-    def _target(self, uri: bytes) -> _Target:
-        target = self._targets.get(uri)
-        if target is None:
-            parsed = URI.fromBytes(uri)
+    def _origin(self, text: bytes) -> _Origin:
+        origin = self._origins.get(text)
+        if origin is None:
+            parsed = URI.fromBytes(text)
             host = b"[%b]" % parsed.host if b":" in parsed.host else parsed.host
-            target = _Target(parsed, host if parsed.port == 443 else b"%b:%d" % (host, parsed.port))
-            if len(self._targets) < PARSED_URLS:
-                self._targets[uri] = target
-        return target
+            origin = _Origin(parsed, host if parsed.port == 443 else b"%b:%d" % (host, parsed.port))
+            if len(self._origins) < PARSED_ORIGINS:
+                self._origins[text] = origin
+        return origin
 
     # What connections tell
 
@@ -362,9 +366,7 @@ class Response:
             self._reader.connectionLost(reason)
 
 
-def _head(method: bytes, target: _Target, headers: Headers, length: int) -> bytes:
-    lines = [
-        b"%b %b HTTP/1.1\r\nHost: %b\r\nContent-Length: %d\r\n" % (method, target.uri.originForm, target.host, length)
-    ]
+def _head(method: bytes, path: bytes, host: bytes, headers: Headers, length: int) -> bytes:
+    lines = [b"%b %b HTTP/1.1\r\nHost: %b\r\nContent-Length: %d\r\n" % (method, path, host, length)]
     lines += [b"%b: %b\r\n" % (name, value) for name, values in headers.getAllRawHeaders() for value in values]
     return b"".join(lines) + b"\r\n"

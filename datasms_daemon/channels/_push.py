@@ -10,7 +10,6 @@ import traceback
 from pathlib import Path
 from typing import Literal
 
-from hyperlink import EncodedURL
 from OpenSSL import SSL
 from treq.client import HTTPClient
 from treq.cookies import IndexableCookieJar
@@ -29,7 +28,7 @@ from zope.interface import implementer
 
 from datasms_daemon.channels._addresses import Hosts, netloc
 from datasms_daemon.channels._connect import AddressRefused, Endpoints, Reactor
-from datasms_daemon.channels._http import BODY_LIMIT, PARSED_URLS, Connection, Exchange, KeepingAgent
+from datasms_daemon.channels._http import BODY_LIMIT, Connection, Exchange, KeepingAgent
 from datasms_daemon.channels._proxy import ProxyFailed, ProxyRefused
 from datasms_daemon.crypto.tls import PeerRefused
 from datasms_daemon.model import Record
@@ -88,7 +87,6 @@ class SafeClient:
         self._hosts = hosts
         self._total_timeout_s = total_timeout_s
         self._slots = DeferredSemaphore(concurrency)
-        self._urls: dict[str, _Url] = {}
         self._under_way: set[Deferred[Answer]] = set()
         self._stopped = False
         endpoints = Endpoints(reactor, hosts=hosts, allow_private=allow_private, ca_file=ca_file, proxy=proxy)
@@ -110,13 +108,13 @@ class SafeClient:
 
         A connection whose exchange did not end well is aborted, never used again (I42). Cancelling is such an end.
         """
-        parsed = self._parsed(url)
-        if parsed is None:
+        place = netloc(url)
+        if place is None or not self._hosts.admit(place):
             return Failed("nothing_sent", "URL not allowed", lasting=True)
         if self._stopped:
             return Failed("nothing_sent", "stopped")
         exchange = _Exchange(body)
-        work = Deferred.fromCoroutine(self._exchange(method, parsed, headers, exchange))
+        work = Deferred.fromCoroutine(self._exchange(method, url, headers, exchange))
         limit_s = self._total_timeout_s if timeout_s is None else min(timeout_s, self._total_timeout_s)
         timer = self._reactor.callLater(limit_s, work.cancel)
         self._under_way.add(work)
@@ -126,11 +124,11 @@ class SafeClient:
             exchange.abort()
             reason = _reason(problem) if timer.active() else "time limit"
             if isinstance(problem, EXPECTED):
-                log.debug("no answer from {host}: {reason}", host=parsed.host, reason=reason)
+                log.debug("no answer from {host}: {reason}", host=place, reason=reason)
             else:
                 # Where, but not the exception's text, which may quote the request.
                 at = traceback.format_tb(problem.__traceback__)
-                log.error("fault while asking {host}: {reason}", host=parsed.host, reason=reason, at=at)
+                log.error("fault while asking {host}: {reason}", host=place, reason=reason, at=at)
             lasting = isinstance(problem, PeerRefused | AddressRefused | ProxyRefused)
             return Failed("maybe_sent" if exchange.was_written else "nothing_sent", reason, lasting)
         finally:
@@ -145,7 +143,7 @@ class SafeClient:
             work.cancel()
         await self._connections.close()
 
-    async def _exchange(self, method: Method, url: _Url, headers: dict[str, str], exchange: _Exchange) -> Answer:
+    async def _exchange(self, method: Method, url: str, headers: dict[str, str], exchange: _Exchange) -> Answer:
         await self._slots.acquire()
         try:
             response = await self._asked(method, url, headers, exchange)
@@ -154,11 +152,11 @@ class SafeClient:
         finally:
             self._slots.release()
 
-    async def _asked(self, method: Method, url: _Url, headers: dict[str, str], exchange: _Exchange) -> IResponse:
+    async def _asked(self, method: Method, url: str, headers: dict[str, str], exchange: _Exchange) -> IResponse:
         sent = Headers({name: [value] for name, value in headers.items()})
         if method == "POST":
             # Pushes are many: treq would dress each in agents for cookies and encodings to no effect (docs/adr/0005).
-            return await self._agent.request(b"POST", url.text.encode("ascii"), sent, exchange)
+            return await self._agent.request(b"POST", url.encode("ascii"), sent, exchange)
         response: IResponse = await self._http.request(
             method,
             url,
@@ -170,15 +168,6 @@ class SafeClient:
             reactor=self._reactor,  # type: ignore[arg-type]  # treq has its own name for the same interfaces
         )
         return response
-
-    def _parsed(self, url: str) -> _Url | None:
-        parsed = self._urls.get(url)
-        place = None if parsed is not None else netloc(url)
-        if place is not None and self._hosts.admit(place):
-            parsed = _Url.parsed(url)
-            if len(self._urls) < PARSED_URLS:
-                self._urls[url] = parsed
-        return parsed
 
 
 EXPECTED = (
@@ -258,27 +247,6 @@ class _Exchange(Protocol):
             self._done.callback(b"".join(self._chunks))
         else:
             self._done.errback(reason)
-
-
-class _Url(EncodedURL):
-    """Parsed once. treq would have it encoded anew for each request, which costs a sixth of the whole; ``netloc`` let
-    only URLs pass that are encoded already."""
-
-    text: str
-
-    @classmethod
-    def parsed(cls, url: str) -> _Url:
-        """From the text of a URL that ``netloc`` let pass."""
-        parsed = cls.from_text(url)
-        assert isinstance(parsed, _Url)
-        parsed.text = url
-        return parsed
-
-    def to_uri(self) -> _Url:
-        return self
-
-    def to_text(self, with_password: bool = False) -> str:
-        return self.text
 
 
 @implementer(IAgent)

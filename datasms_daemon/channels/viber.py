@@ -187,7 +187,6 @@ class Viber:
         outcome = outcome_of(answer.status, answer.headers, answer.body, self._now_ms())
         billing = billing_of(answer.body) if isinstance(outcome, Accepted) else None
         if billing is not None:
-            log.info("channel {name}: billing status {billing}", name=self.name, billing=billing)
             self._billed(billing)
         return outcome
 

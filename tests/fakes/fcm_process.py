@@ -1,7 +1,8 @@
 """The local FCM as a process: ``python fcm_process.py DIRECTORY`` puts its key file and CA there.
 
 It writes one JSON object a line: ``ready`` with its endpoint and ``push`` for each message taken; it reads orders:
-``script`` gives the answers to the next pushes to an address, in place of the usual one.
+``script`` gives the answers to the next pushes to an address, in place of the usual one, ``refuse`` has Google refuse
+the service account's key once.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from twisted.internet.stdio import StandardIO
 from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
+from datasms_daemon.demo.answers import answer
 from datasms_daemon.demo.fcm import DemoFcm, Pushed, refusal
 
 
@@ -43,6 +45,10 @@ class Orders(LineOnlyReceiver):
     def lineReceived(self, line: bytes) -> None:
         """One order."""
         order = json.loads(line)
+        if order["do"] == "refuse":
+            self.service.token_script.append(answer(400, b'{"error": "invalid_grant"}'))
+            self.say("refusing")
+            return
         answers = [refusal(status, code) for status, code in order["answers"]]
         self.service.script[order["address"]] = answers
         self.say("scripted")

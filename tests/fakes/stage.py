@@ -92,10 +92,13 @@ class Stage:
         """As the application."""
         return self.daemon.gateway(self.key)
 
-    def register(self, number: str, channel: str, address: dict[str, str]) -> Device:
+    def register(
+        self, number: str, channel: str, address: dict[str, str], keys: dict[str, str] | None = None
+    ) -> Device:
         """Flow A: the client asks for a number, its user sends it by SMS from ``number``."""
         clients = self.daemon.clients()
-        asked = clients("POST", "/mx/v1/registrations", {"channel": channel, "address": address, "name": "Phone"})
+        request = {"channel": channel, "address": address, "keys": keys, "name": "Phone"}
+        asked = clients("POST", "/mx/v1/registrations", request)
         assert asked.status == 201, asked
         sms = asked.body["sms"]
         self.smsc.tell("text", sender=number.removeprefix("+"), to=sms["to"].removeprefix("+"), text=sms["text"])
@@ -133,7 +136,7 @@ class Stage:
 
     def pushes(self, id_: str) -> list[dict[str, Any]]:
         """The pushes of a message so far."""
-        return [push for push in self.fcm.said("push") if push["data"]["id"] == id_]
+        return [push for push in self.fcm.said("push") if push["data"].get("id") == id_]
 
     def acknowledgements(self, count: int) -> list[int]:
         """The command_status of the first ``count`` answers to what the SMSC sent, once they are there."""

@@ -127,11 +127,13 @@ def test_it_asks_more_and_more_seldom_while_that_fails(world: World, failure: Ca
 
 
 def test_after_a_success_it_asks_as_often_as_before(world: World) -> None:
-    world.answers = [Failed("nothing_sent", "refused"), page("a"), page("b")]
+    refused = Failed("nothing_sent", "refused")
+    world.answers = [refused, page("a"), page("b"), refused, page("c")]
     world.pull.start()
-    world.wait(30)
-    world.wait(PULL_S)
-    assert world.told == ["a", "b"]
+    for wait in (30, PULL_S, PULL_S, 30):
+        world.wait(wait)
+    assert world.asked == [0, 30, 45, 60, 90]
+    assert world.told == ["a", "b", "c"]
     assert stopped(world)
 
 
