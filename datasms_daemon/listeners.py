@@ -42,7 +42,7 @@ class Listeners:
         core, metrics = self._parts.core, self._parts.metrics.render
         gateway = make_site(core, self._reactor, metrics)
         clients = make_client_site(
-            self._parts.backend, self._reactor, self._config.mxservice, self._config.channel, core.now,
+            self._parts.backend, self._reactor, self._config.mxservice, lambda: self._parts.config.channel, core.now,
             lambda: core.not_ready() is None, lambda: os.urandom(8).hex(),
         )  # fmt: skip
         for name, options, site in (

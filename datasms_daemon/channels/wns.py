@@ -319,8 +319,8 @@ def _outcome_of_success(headers: Mapping[str, str]) -> Outcome:
 
 def _words(headers: Mapping[str, str]) -> frozenset[str]:
     """All that the status headers say, whichever of them is there."""
-    said = ",".join(headers.get(name, "") for name in STATUS_HEADERS)
-    return frozenset(word.strip().lower() for word in said.split(","))
+    said = ",".join([headers.get(name, "") for name in STATUS_HEADERS])
+    return frozenset(map(str.strip, said.lower().split(",")))
 
 
 def _said(headers: Mapping[str, str]) -> str:

@@ -30,6 +30,8 @@ from datasms_daemon.model import (
     Unknown,
 )
 
+NOWHERE = NotSent("the device's channel is not configured", final=True)
+
 log = Logger()
 
 NEXT_WITHIN_MS = 20_000
@@ -118,8 +120,7 @@ class DatasmsDriver:
         """One device by one channel after another, as long as the message was surely not taken."""
         known = [reach for reach in device.reaches if reach.channel in self._channels]
         if not known:
-            nowhere = NotSent("the device's channel is not configured")
-            return [PushResult(device.id, device.channel, device.address, nowhere)]
+            return [PushResult(device.id, device.channel, device.address, NOWHERE)]
         self._notify(device.id)
         began, results = self._now_ms(), list[PushResult]()
         for reach in known:
@@ -135,7 +136,7 @@ class DatasmsDriver:
         channel = self._channels.get(device.channel)
         if channel is None:
             # A reload took it away meanwhile.
-            return NotSent("the device's channel is not configured")
+            return NOWHERE
         ttl_ms = max(0, handover.valid_until - self._now_ms())
         try:
             content = Content(handover.text, handover.title) if channel.carries_text else None

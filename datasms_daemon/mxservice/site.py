@@ -19,21 +19,21 @@ def make_site(
     backend: IBackend,
     reactor: IReactorTime,
     options: Mxservice,
-    channels: tuple[ChannelOptions, ...],
+    channels: Callable[[], tuple[ChannelOptions, ...]],
     now: Callable[[], int],
     is_ready: Callable[[], bool],
     reference: Callable[[], str],
 ) -> Site:
     """The site of clients; listen with ``web.listen``.
 
-    ``channels`` are the configured ones, of which devices may name the enabled; ``now`` is UTC in ms; ``is_ready`` is
+    ``channels`` gives the configured ones, of which devices may name the enabled; ``now`` is UTC in ms; ``is_ready`` is
     what health checks are told; ``reference`` makes random ids for errors.
     """
     service = Service(
         backend=backend,
         reactor=reactor,
         now=now,
-        channels={channel.name: channel.driver for channel in channels if channel.enabled},
+        configured=channels,
         is_ready=is_ready,
         admission=Admission(backend, reactor.seconds),
     )

@@ -170,12 +170,12 @@ async def test_the_webhook_is_registered_at_the_start_and_the_probe_answered_mea
 
 @pytest_twisted.ensureDeferred
 async def test_another_public_url_is_registered_in_its_place(viber: ViberRig) -> None:
-    channel = viber.new_channel("https://new.example.org/", name="a b")
+    channel = viber.new_channel("https://new.example.org/", name="a /b")
     viber.service.hook, viber.service.webhook = channel.hook, None
     channel.start(viber.host)
     await viber.registered()
     verdict = await channel.check()
-    assert verdict.findings[1] == "Viber calls https://new.example.org/mx/v1/hooks/viber/a%20b"
+    assert verdict.findings[1] == "Viber calls https://new.example.org/mx/v1/hooks/viber/a%20%2Fb"
     await channel.stop()
 
 

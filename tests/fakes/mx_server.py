@@ -69,7 +69,7 @@ class MxServer:
             self.backend,
             self.clock,
             options or Mxservice(),
-            CHANNELS,
+            lambda: CHANNELS,
             now=lambda: NOW,
             is_ready=lambda: self.is_ready,
             reference=lambda: "reference",

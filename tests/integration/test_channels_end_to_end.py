@@ -258,6 +258,12 @@ def test_channels_come_and_go_by_a_reload_and_no_message_is_lost(tmp_path: Path)
         listed = [line.split()[0] for line in world.datasms("channel", "list").splitlines()[1:]]
         assert sorted(listed) == ["direct", "fcm", "infobip", "viber", "webpush", "windows"]
         assert world.datasms("channel", "test", "windows").splitlines()[0] == "good"
+        offered = stage.daemon.clients()("GET", "/mx/v1/channels").body["items"]
+        assert [one["name"] for one in offered if one["driver"] == "wns"] == ["windows"]
+        stage.register(windows, "windows", {"channel_uri": f"https://{world.hosts['wns']}/?token=client-6"})
+        id_ = stage.submit(windows, "Pump 6 stopped")
+        eventually(lambda: "token=client-6" in [push["to"] for push in world.pushed("wns")], "the new channel pushes")
+        assert not _is_lost(world, id_, "Pump 6 stopped")
 
 
 def _is_lost(world: World, id_: str, text: str) -> bool:

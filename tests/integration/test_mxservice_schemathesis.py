@@ -15,6 +15,7 @@ from schemathesis import GenerationMode
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.threads import deferToThread
 
+from datasms_daemon.config.channels import DirectChannel
 from datasms_daemon.model import DeviceId
 from datasms_daemon.mxservice.admission import Admission
 from datasms_daemon.mxservice.client_api import make_api
@@ -112,7 +113,7 @@ def site(reactor: IReactorTime, backend: FakeBackend) -> Site:
         backend=backend,
         reactor=reactor,
         now=lambda: NOW,
-        channels={"direct": "direct"},
+        configured=lambda: (DirectChannel(name="direct"),),
         is_ready=lambda: True,
         admission=Admission(backend, lambda: next(minutes)),
     )

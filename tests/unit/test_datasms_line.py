@@ -264,7 +264,7 @@ async def test_a_person_without_a_device_is_gone_from_this_line() -> None:
 @pytest_twisted.ensureDeferred
 async def test_a_device_of_an_unknown_channel_is_not_sent_to() -> None:
     result = await _World(_Channel("fcm")).line.send(_handover(_device("a", "wns")))
-    assert result.outcome == NotSent("the device's channel is not configured")
+    assert result.outcome == NotSent("the device's channel is not configured", final=True)
 
 
 @pytest_twisted.ensureDeferred
