@@ -5,11 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from typing import TypeVar
+
+import msgspec
 
 from datasms_daemon.channels._push import Failed
 from datasms_daemon.model import Later, LineDown, NotSent, Outcome, Unknown
 
 MAX_RETRY_MS = 3_600_000
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding a hostile body raises; the last one when it is nested thousands deep."""
+
+T = TypeVar("T")
+
+
+def decoded(body: bytes, kind: type[T], *, strict: bool = True) -> T | None:
+    """The JSON of an answer; None when it is none, or not of this kind. Not ``strict``: numbers may stand in quotes."""
+    try:
+        return msgspec.json.decode(body, type=kind, strict=strict)
+    except UNREADABLE:
+        return None
 
 
 def outcome_of_failure(failed: Failed) -> Outcome:

@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from datasms_daemon.channels._answers import decoded
 from datasms_daemon.channels._push import Answer, Failed
 from datasms_daemon.model import Later, LineDown, Secret
 
@@ -27,7 +28,6 @@ log = Logger()
 
 class _TokenAnswer(msgspec.Struct, frozen=True):
     access_token: str
-    # Seconds, as some services write it in quotes.
     expires_in: Annotated[float, Meta(gt=0, le=31_536_000)] = 3600.0
 
 
@@ -119,9 +119,9 @@ def _token_of(answer: Answer | Failed) -> _TokenAnswer | Later | LineDown:
         return Later(f"token endpoint: status {answer.status}")
     if answer.status != 200:
         return LineDown(f"token endpoint: status {answer.status} {_error_of(answer.body)}".rstrip())
-    try:
-        token = msgspec.json.decode(answer.body, type=_TokenAnswer, strict=False)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    # Some services write the seconds in quotes.
+    token = decoded(answer.body, _TokenAnswer, strict=False)
+    if token is None:
         return Later("token endpoint: not a token answer")
     # RFC 6750 § 2.1: anything else could break out of the header it goes into.
     return token if BEARER.fullmatch(token.access_token) else Later("token endpoint: not a bearer token")
@@ -129,8 +129,6 @@ def _token_of(answer: Answer | Failed) -> _TokenAnswer | Later | LineDown:
 
 def _error_of(body: bytes) -> str:
     """The OAuth error word (invalid_grant: wrong key or clock), if there is one."""
-    try:
-        word = msgspec.json.decode(body, type=_TokenError).error
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return ""
+    found = decoded(body, _TokenError)
+    word = "" if found is None else found.error
     return word if word.isidentifier() and len(word) <= 40 else ""

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from datasms_daemon.channels._answers import retry_at, usual
+from datasms_daemon.channels._answers import decoded, retry_at, usual
 from datasms_daemon.channels._omni_requests import PHONE
 from datasms_daemon.model import (
     Accepted,
@@ -205,13 +205,13 @@ def outcome_of(status: int, headers: Mapping[str, str], body: bytes, now_ms: int
 
 def refusal_of(body: bytes) -> Refusal:
     """The error in the body; an empty one when there is none to be understood, as from a proxy."""
-    return _decoded(body, Refusal) or Refusal()
+    return decoded(body, Refusal, strict=False) or Refusal()
 
 
 def flow_of(body: bytes) -> tuple[ScenarioStep, ...]:
     """The steps of the scenario in an answer, or of the first one in a list; none when there is no scenario."""
-    listed = _decoded(body, _Scenarios)
-    found = _decoded(body, _Scenario) if listed is None else next(iter(listed.scenarios), None)
+    listed = decoded(body, _Scenarios, strict=False)
+    found = decoded(body, _Scenario, strict=False) if listed is None else next(iter(listed.scenarios), None)
     return () if found is None else found.flow
 
 
@@ -224,7 +224,7 @@ def reports_of(body: bytes, mark: str, not_last: tuple[str, ...] = ()) -> Told |
     raws = _results(body)
     if raws is None:
         return None
-    results = [_decoded(raw, _Result) for raw in raws]
+    results = [decoded(raw, _Result, strict=False) for raw in raws]
     reports = [_report(result, mark, not_last) for result in results if result is not None]
     known = tuple(report for report in reports if report is not None)
     return Told(reports=known, passed_over=len(raws) - len(known))
@@ -235,13 +235,13 @@ def incoming_of(body: bytes) -> Told | None:
     raws = _results(body)
     if raws is None:
         return None
-    incoming = [_incoming(_decoded(raw, _Mo), raw) for raw in raws]
+    incoming = [_incoming(decoded(raw, _Mo, strict=False), raw) for raw in raws]
     known = tuple(one for one in incoming if one is not None)
     return Told(incoming=known, passed_over=len(raws) - len(known))
 
 
 def _sent(body: bytes, message_id: str) -> Outcome:
-    sent = _decoded(body, _Sent)
+    sent = decoded(body, _Sent, strict=False)
     if sent is None or len(sent.messages) != 1:
         return Unknown("success without the status of one message")
     (entry,) = sent.messages
@@ -317,15 +317,8 @@ def _line(part: _Part) -> str:
 
 
 def _results(body: bytes) -> tuple[bytes, ...] | None:
-    found = _decoded(body, _Results)
+    found = decoded(body, _Results, strict=False)
     return None if found is None else tuple(bytes(raw) for raw in found.results)
-
-
-def _decoded(body: bytes, type_: type[T]) -> T | None:
-    try:
-        return msgspec.json.decode(body, type=type_, strict=False)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
 
 
 def _word(text: str) -> str:

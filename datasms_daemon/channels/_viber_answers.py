@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
 
 import msgspec
 
-from datasms_daemon.channels._answers import retry_at, usual
+from datasms_daemon.channels._answers import decoded, retry_at, usual
 from datasms_daemon.model import Accepted, AddressGone, Later, LineDown, NotSent, Outcome, Record, Secret, Unknown
 from datasms_daemon.ops.printable import printable
 
@@ -15,7 +14,6 @@ HOUR_MS = 3_600_000
 MAX_WORDS = 200
 WEBHOOK_NOT_SET = 10
 # What a body that is no such JSON raises; RecursionError: nested thousands deep.
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 # Statuses that are about the bot, and what its owner can do.
 OURS = {
@@ -86,7 +84,7 @@ def outcome_of(status: int, headers: Mapping[str, str], body: bytes, now_ms: int
     if said is None:
         return Unknown("success without a status")
     if said == 0:
-        token = _read(body, _Token)
+        token = decoded(body, _Token)
         return Unknown("success without a message token") if token is None else Accepted((str(token.message_token),))
     if said in THEIRS:
         return AddressGone(described(said))
@@ -100,19 +98,19 @@ def outcome_of(status: int, headers: Mapping[str, str], body: bytes, now_ms: int
 
 def status_of(body: bytes) -> int | None:
     """The ``status`` of an answer; None: it is no answer of Viber's."""
-    answer = _read(body, _Status)
+    answer = decoded(body, _Status)
     return None if answer is None else answer.status
 
 
 def billing_of(body: bytes) -> int | None:
     """The ``billing_status`` of an accepted message: 0 to 4 free, 5 charged (viber.md § 3). None: it says nothing."""
-    answer = _read(body, _Billing)
+    answer = decoded(body, _Billing)
     return answer.billing_status if answer is not None and answer.billing_status in range(6) else None
 
 
 def explanation_of(body: bytes, token: Secret) -> str:
     """Viber's own words about a status, for the log; an empty text if there are none, or if they quote the token."""
-    answer = _read(body, _Explained)
+    answer = decoded(body, _Explained)
     if answer is None or token.reveal() in answer.status_message:
         return ""
     return shown(answer.status_message)
@@ -125,7 +123,7 @@ def shown(words: str) -> str:
 
 def account_of(body: bytes) -> Account | None:
     """The answer of get_account_info whose status is 0; None: it is none."""
-    return _read(body, Account)
+    return decoded(body, Account)
 
 
 def described(status: int) -> str:
@@ -144,13 +142,3 @@ def _outcome_of_http(status: int, headers: Mapping[str, str], now_ms: int) -> Ou
     if status in (401, 403, 404, 407):
         return LineDown(f"{reason}: is the endpoint right?")
     return usual(status, reason, headers, now_ms)
-
-
-_T = TypeVar("_T", bound=msgspec.Struct)
-
-
-def _read(body: bytes, kind: type[_T]) -> _T | None:
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except UNREADABLE:
-        return None

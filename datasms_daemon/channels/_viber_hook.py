@@ -8,7 +8,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from datasms_daemon.channels._viber_answers import UNREADABLE, shown
+from datasms_daemon.channels._answers import UNREADABLE
+from datasms_daemon.channels._viber_answers import shown
 from datasms_daemon.model import HookCall, InboundText, LineName, PushReceipt, ReceiptState, Record, Secret
 
 SIGNATURE = "x-viber-content-signature"

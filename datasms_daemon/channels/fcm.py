@@ -9,7 +9,7 @@ import msgspec
 from zope.interface import implementer
 
 from datasms_daemon.channels._addresses import Hosts, netloc
-from datasms_daemon.channels._answers import outcome_of_failure, retry_at, usual
+from datasms_daemon.channels._answers import decoded, outcome_of_failure, retry_at, usual
 from datasms_daemon.channels._connect import Reactor
 from datasms_daemon.channels._google import read_service_account
 from datasms_daemon.channels._oauth import AccessToken
@@ -229,16 +229,11 @@ def _token_refused(answer: Answer) -> bool:
 
 
 def _accepted(body: bytes) -> Outcome:
-    try:
-        name = msgspec.json.decode(body, type=_Sent).name
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return Unknown("success without a message name")
-    return Accepted((name,)) if name else Unknown("success without a message name")
+    sent = decoded(body, _Sent)
+    return Accepted((sent.name,)) if sent is not None and sent.name else Unknown("success without a message name")
 
 
 def _error_of(body: bytes) -> _Error:
     """The error in the body; an empty one when there is none to be understood, as from a proxy."""
-    try:
-        return msgspec.json.decode(body, type=_ErrorBody).error
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return _Error()
+    found = decoded(body, _ErrorBody)
+    return _Error() if found is None else found.error

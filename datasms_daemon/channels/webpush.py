@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from datasms_daemon.channels._addresses import Hosts, netloc
-from datasms_daemon.channels._answers import outcome_of_failure, retry_at, usual
+from datasms_daemon.channels._answers import decoded, outcome_of_failure, retry_at, usual
 from datasms_daemon.channels._connect import Reactor
 from datasms_daemon.channels._push import Answer, Failed, SafeClient
 from datasms_daemon.config.channels import WebPushChannel
@@ -286,10 +286,7 @@ def outcome_of(status: int, headers: Mapping[str, str], body: bytes, now_ms: int
 
 def _said(body: bytes) -> str:
     """Mozilla's error number or Apple's word; an empty text when there is neither to be understood."""
-    try:
-        refusal = msgspec.json.decode(body, type=_Refusal)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return ""
+    refusal = decoded(body, _Refusal) or _Refusal()
     return refusal.reason or (f"errno {refusal.errno}" if refusal.errno else "")
 
 

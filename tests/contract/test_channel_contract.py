@@ -26,6 +26,7 @@ from datasms_daemon.demo.fcm import error
 from datasms_daemon.interfaces import IChannel
 from datasms_daemon.model import (
     Accepted,
+    AddressGone,
     Later,
     LineDown,
     NotSent,
@@ -114,6 +115,8 @@ HOSTILE: dict[str, tuple[Callable[[Reactor], ScriptedAnswer], tuple[type[Outcome
     "endless head": (lambda _: answers.endless_head, (Unknown,)),
     "gzip bomb": (lambda _: answers.gzip_bomb, (Unknown,)),
     "wrong type": (lambda _: answers.answer(200, b"<html>OK</html>", content_type="text/html"), (Unknown,)),
+    "bottomless": (lambda _: answers.answer(200, b'{"x":' + b"[" * 60_000), (Unknown,)),
+    "bottomless refusal": (lambda _: answers.answer(404, b'{"x":' + b"[" * 60_000), (AddressGone, LineDown, NotSent)),
     "empty success": (lambda _: answers.answer(200), (Unknown,)),
     "success with an error inside": (lambda _: answers.answer(200, error(404, "UNREGISTERED")), (Unknown,)),
     "bad gateway": (lambda _: answers.answer(502, b"<html>"), (Unknown,)),

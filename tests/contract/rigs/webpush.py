@@ -26,7 +26,7 @@ class WebPushRig:
         self.service = WebPushService(reactor, now_ms, SECRET_ADDRESS)
         # The status alone is the answer: bodies of success mean nothing.
         self.expected: dict[str, tuple[type[Outcome], ...]] = dict.fromkeys(
-            ("wrong type", "empty success", "success with an error inside", "strange status"), (Accepted,)
+            ("wrong type", "bottomless", "empty success", "success with an error inside", "strange status"), (Accepted,)
         )
         self.secrets: tuple[str, ...] = (
             SECRET_ADDRESS,
