@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import accept, million, path, smpp
+from bench import accept, channels, million, path, smpp
 from bench.measure import Figure, Settings, table
 from bench.processes import pin
 
@@ -22,6 +22,7 @@ NAMES: dict[str, Callable[[Settings], list[Figure]]] = {
     "path": path.run,
     "million": million.run,
     "smpp": smpp.run,
+    "channels": channels.run,
 }
 
 
