@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from datasms_daemon.cli import channels, directory, keys, messages, operations
+from datasms_daemon.cli import channels, directory, keys, messages, operations, senders
 from datasms_daemon.cli.session import Root, Session
 from datasms_daemon.cli.tail import tail
 from datasms_daemon.config.files import config_path
@@ -68,6 +68,7 @@ for _command in (
     channels.channel,
     channels.register,
     keys.key,
+    senders.sender,
     operations.backup,
     operations.restore,
     operations.check_config,

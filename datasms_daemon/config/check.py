@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from datasms_daemon.config.check_channels import check_channels, is_base_url
+from datasms_daemon.config.check_inbound import check_inbound
+from datasms_daemon.config.check_rules import check_rules
+from datasms_daemon.config.check_senders import check_senders
 from datasms_daemon.config.options import driver_of, drivers_of, element_of, options_of
-from datasms_daemon.config.problems import Problems, below, nearest
-from datasms_daemon.config.records import Config, Http, Rule, SmppLine, When
+from datasms_daemon.config.problems import Problems, below
+from datasms_daemon.config.records import Config, Http, SmppLine
+from datasms_daemon.config.references import check_name, one_of
 from datasms_daemon.config.units import parse_listen
-from datasms_daemon.rules.conditions import split_not
 from datasms_daemon.rules.numbers import is_country, normalise
-from datasms_daemon.rules.patterns import NUMBER_REACH, TEXT_REACH, PatternError, compile_pattern
 
-APPLICATIONS = ("registration",)
-"""The applications that inbound rules can name as ``app:NAME``."""
-
-OUT_ONLY = ("priority", "sender", "sender_group", "recipient_group", "class_", "has_device")
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SOURCE = re.compile(r"\+[0-9]{3,15}|[0-9]{3,15}|[ -~]{1,11}|")
 _INBOUND_NUMBER = re.compile(r"\+?[0-9]{3,15}")
-_IS_NAME = "1 to 64 letters, digits, '.', '_' and '-'"
 
 
 def check(config: Config, problems: Problems) -> None:
     """Adds every problem that lies between the options, or that their types do not show."""
-    for part in (_daemon, _listeners, _names, _lines, check_channels, _priorities, _aliases, _rules, _inbound):
+    for part in (
+        _daemon,
+        _listeners,
+        _names,
+        _lines,
+        check_channels,
+        _priorities,
+        check_senders,
+        check_rules,
+        check_inbound,
+    ):
         part(config, problems)
 
 
@@ -87,22 +92,18 @@ def _names(config: Config, problems: Problems) -> None:
             if entry.name in seen:
                 problems.add(place, "is given twice", "a name of its own for each", entry.name)
             elif table in ("line", "channel"):
-                _name(place, entry.name, problems)
+                check_name(place, entry.name, problems)
             elif not 0 < len(entry.name) <= 100 or not entry.name.isprintable():
                 problems.add(place, "is no name", "1 to 100 characters on one line", entry.name)
             seen.add(entry.name)
     for table, names in (
         ("priority", config.priority),
         ("alias", config.alias),
+        ("sender", config.sender),
         ("sender_group", config.sender_group),
     ):
         for name in names:
-            _name(below(table, name), name, problems)
-
-
-def _name(place: str, name: str, problems: Problems) -> None:
-    if not _NAME.fullmatch(name):
-        problems.add(place, "is no name", _IS_NAME, name)
+            check_name(below(table, name), name, problems)
 
 
 def _drivers() -> tuple[str, ...]:
@@ -139,105 +140,6 @@ def _priorities(config: Config, problems: Problems) -> None:
         place = below(below("priority", name), "wait")
         for line in priority.wait:
             if line not in known:
-                problems.add(below(place, line), "there is no such line or driver", _one_of(line, known))
+                problems.add(below(place, line), "there is no such line or driver", one_of(line, known))
         if "default" not in priority.wait:
             problems.add(below(place, "default"), "missing", "how long to wait on any other line, such as 2h")
-
-
-def _aliases(config: Config, problems: Problems) -> None:
-    for name, patterns in config.alias.items():
-        for number, pattern in enumerate(patterns, start=1):
-            place = below(below("alias", name), number)
-            if pattern.startswith(("$", "!")):
-                problems.add(place, "is another alias or a not", "a regular expression", pattern)
-            else:
-                _pattern(place, pattern, NUMBER_REACH, problems)
-
-
-def _rules(config: Config, problems: Problems) -> None:
-    lines = {line.name for line in config.line}
-    for rule in config.rule:
-        place = below("rule", rule.name)
-        when = below(place, "when")
-        if rule.when.line:
-            problems.add(below(when, "line"), "is for [[inbound]] only", "leave it out", rule.when.line)
-        _references(below(when, "priority"), rule.when.priority, config.priority, "priority", problems)
-        _references(below(when, "sender_group"), rule.when.sender_group, config.sender_group, "sender group", problems)
-        for name in ("sender", "class", "recipient_group"):
-            words = rule.when.class_ if name == "class" else getattr(rule.when, name)
-            _references(below(when, name), words, None, name, problems)
-        _conditions(when, rule.when, config, problems)
-        _steps(place, rule, lines, problems)
-
-
-def _steps(place: str, rule: Rule, lines: Iterable[str], problems: Problems) -> None:
-    for number, step in enumerate(rule.steps, start=1):
-        if step.line not in lines:
-            # The default rule is not in the file, where one would look for it.
-            is_default = rule in Config().rule
-            right = "there is no [[rule]]: write one" if is_default else _one_of(step.line, lines)
-            problems.add(below(below(below(place, "steps"), number), "line"), "there is no such line", right, step.line)
-
-
-def _inbound(config: Config, problems: Problems) -> None:
-    lines = {line.name for line in config.line}
-    for rule in config.inbound:
-        place = below("inbound", rule.name)
-        when = below(place, "when")
-        for field in OUT_ONLY:
-            if getattr(rule.when, field) not in ((), None):
-                problems.add(below(when, field.rstrip("_")), "is for [[rule]] only", "text, line or recipient")
-        _references(below(when, "line"), rule.when.line, lines, "line", problems)
-        _conditions(when, rule.when, config, problems)
-        kind, _, name = rule.to.partition(":")
-        is_known = (kind == "app" and name in APPLICATIONS) or (kind == "account" and _NAME.fullmatch(name))
-        if not is_known:
-            right = f"app:{' or app:'.join(APPLICATIONS)}, or account: and a sender's name"
-            problems.add(below(place, "to"), "leads nowhere", right, rule.to)
-
-
-def _conditions(when: str, conditions: When, config: Config, problems: Problems) -> None:
-    def number_or_alias(place: str, pattern: str) -> None:
-        if not pattern.startswith("$"):
-            _pattern(place, pattern, NUMBER_REACH, problems)
-        elif pattern[1:] not in config.alias:
-            problems.add(place, "there is no such alias", _one_of(pattern[1:], config.alias), pattern)
-
-    def text(place: str, pattern: str) -> None:
-        _pattern(place, pattern, TEXT_REACH, problems)
-
-    _each(below(when, "recipient"), conditions.recipient, number_or_alias)
-    _each(below(when, "text"), conditions.text, text)
-
-
-def _each(place: str, alternatives: Sequence[str], look: Callable[[str, str], None]) -> None:
-    for number, alternative in enumerate(alternatives, start=1):
-        wanted, unwanted = split_not((alternative,))
-        look(below(place, number), (wanted or unwanted)[0])
-
-
-def _references(
-    place: str, alternatives: Sequence[str], known: Iterable[str] | None, what: str, problems: Problems
-) -> None:
-    def look(here: str, word: str) -> None:
-        if not word:
-            problems.add(here, "is empty", "a name, or ! and a name")
-        elif known is not None and word not in known:
-            problems.add(here, f"there is no such {what}", _one_of(word, known), word)
-
-    _each(place, alternatives, look)
-
-
-def _pattern(place: str, pattern: str, reach: int, problems: Problems) -> None:
-    if not pattern:
-        problems.add(place, "is empty", "a regular expression, or ! and one")
-        return
-    try:
-        compile_pattern(pattern, reach)
-    except PatternError as error:
-        problems.add(place, error.wrong, error.right, pattern)
-
-
-def _one_of(word: str, known: Iterable[str]) -> str:
-    names = sorted(known)
-    return nearest(word, names, "known: " + (", ".join(names) or "none"))

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from datasms_daemon.config.check import OUT_ONLY
+from datasms_daemon.config.check_inbound import OUT_ONLY
 from datasms_daemon.config.kinds import Duration, Options, Size
 from datasms_daemon.config.options import (
     Option,
@@ -67,6 +67,8 @@ def _section(option: Option) -> str:
         assert isinstance(option.default, tuple)
         return title + _conditions(element) + "".join(_entry(option.name, entry) for entry in option.default)
     assert isinstance(option.default, Mapping)
+    if is_table(named) and not option.default:
+        return title + _named_examples(option, named)
     if is_table(named):
         return title + "".join(
             _table(f"{option.name}.{name}", named, entry, described=number == 0)
@@ -89,6 +91,13 @@ def _table(name: str, table: type[Options], entry: Options | None = None, *, des
         lines.append("#" + _setting(option, value))
     head = f"\n[{name}]\n" if lines else ""
     return head + "".join(lines) + "".join(inner)
+
+
+def _named_examples(option: Option, table: type[Options]) -> str:
+    """Tables that anybody may name as he likes, commented out; the first one with all its options."""
+    first, *others = option.meta.examples or []
+    text = "\n#" + _table(f"{option.name}.{first}", table).lstrip("\n")
+    return text + "".join(f"\n#[{option.name}.{name}]\n" for name in others)
 
 
 def _driver(name: str, driver: str, table: type[Options]) -> str:
@@ -148,7 +157,7 @@ def _setting(option: Option, value: object) -> str:
     """One line of an option; with an example where there is no value to show."""
     if option.kind is Secret:
         return f"{option.name}_file = {_plain_toml(option.name)}\n"
-    if (value is None or value is msgspec.NODEFAULT) and option.meta.examples:
+    if value in (None, msgspec.NODEFAULT, ()) and option.meta.examples:
         value = option.meta.examples[0]
     return f"{option.name} = {_span(plain(option.kind), value)}\n"
 

@@ -8,6 +8,7 @@ ready for its line.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 import msgspec
 from msgspec import structs
@@ -37,10 +38,14 @@ from datasms_daemon.model import (
 )
 from datasms_daemon.rules import lifecycle
 from datasms_daemon.rules.routing import Facts, Routed, Router
+from datasms_daemon.rules.senders import Permission, Senders, permission
 from datasms_daemon.rules.text import parts_of
 from datasms_daemon.store import directory, messages, operations
 from datasms_daemon.store.messages import NewMessage, Sealed
 from datasms_daemon.store.store import Db
+
+# Those who have keys; their number has no bound, what is remembered of them has.
+_REMEMBERED = 4096
 
 NO_GROUPS: frozenset[str] = frozenset()
 
@@ -70,6 +75,8 @@ class Acceptance:
         self._router = router
         self._new_id = new_id
         self._mac_key = mac_key
+        self.senders = Senders(config.sender_defaults, config.sender, config.sender_group)
+        self._permission = lru_cache(_REMEMBERED)(self._permitted)
         self._alphabets = {line.name: getattr(line, "alphabet", None) for line in config.line}
 
     def take(
@@ -110,16 +117,25 @@ class Acceptance:
             for target in found
         )
 
+    def _permitted(self, sender: str) -> Permission:
+        options = self.senders.of(sender).options
+        return permission(options, [line.name for line in self._config.line], self._config.alias)
+
     # --- who it goes to ----------------------------------------------------------------------------------------------
 
     def _targets(self, db: Db, submission: Submission) -> tuple[list[list[Target]], list[Problem]]:
         targets, problems = [], []
+        may = self._permission(submission.sender)
         for draft in submission.drafts:
+            if may.priority is not None and not may.priority(draft.priority):
+                problems.append(Problem(f"{draft.pointer}/priority", f"this sender may not use {draft.priority}"))
             found: dict[tuple[str | None, PersonId | None], Target] = {}
             for recipient in draft.recipients:
                 reached = self._reached(db, recipient)
                 if isinstance(reached, Problem):
                     problems.append(reached)
+                elif may.number is not None and (refused := [one for one in reached if not may.number(one.to)]):
+                    problems.append(Problem(recipient.pointer, _refusal(recipient, refused[0])))
                 else:
                     # One who is named twice, or as himself and in a group, gets the message once.
                     found |= {(target.to, target.person): target for target in reached}
@@ -155,14 +171,14 @@ class Acceptance:
                 priority=draft.priority,
                 sender=submission.sender,
                 to=target.to,
-                sender_groups=self._router.sender_groups(submission.sender),
+                sender_groups=self.senders.of(submission.sender).groups,
                 person=target.person,
                 groups=target.groups,
                 class_=draft.class_,
                 has_device=bool(target.devices),
                 text=draft.text,
                 lines=draft.lines,
-                allowed_lines=submission.allowed_lines,
+                allowed_lines=self._permission(submission.sender).lines_with(submission.allowed_lines),
             )
         )
 
@@ -231,6 +247,13 @@ class Acceptance:
         driver = next(options.driver for options in self._config.line if options.name == line)
         own = draft.per_line.get(line) or draft.per_line.get(driver)
         return parts_of(draft.text if own is None else own.text, alphabet)
+
+
+def _refusal(recipient: Recipient, target: Target) -> str:
+    if recipient.number is not None:
+        return "this sender may not write to this number"
+    among = "" if recipient.group is None else f" in group {recipient.group}"
+    return f"this sender may not write to person {target.person}{among}"
 
 
 def _accepted(now: int, routed: Routed) -> Event:

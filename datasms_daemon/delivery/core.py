@@ -7,7 +7,7 @@ from collections.abc import Callable
 from msgspec import structs
 from twisted.internet.defer import Deferred
 
-from datasms_daemon.config.records import Config
+from datasms_daemon.config.records import Config, SenderOptions
 from datasms_daemon.delivery.accept import Acceptance, Taken
 from datasms_daemon.delivery.changes import Changes
 from datasms_daemon.delivery.channels import ChannelOperations, Channels
@@ -40,6 +40,7 @@ from datasms_daemon.rules import lifecycle
 from datasms_daemon.rules.lifecycle import Decision
 from datasms_daemon.rules.numbers import normalise
 from datasms_daemon.rules.routing import Router
+from datasms_daemon.rules.senders import Account
 from datasms_daemon.store import messages, operations
 from datasms_daemon.store.store import Db, Store
 
@@ -128,6 +129,12 @@ class Core:
     async def delete_key(self, id_: str, by: str = "operator") -> bool:
         """False when there was no such key."""
         return await self._keys.delete(id_, by)
+
+    def account(self, sender: str) -> Account[SenderOptions] | None:
+        """What holds for a sender; None when neither the configuration nor a key names it."""
+        senders = self._acceptance.senders
+        is_known = sender in senders or any(key.name == sender for key in self._keys.all())
+        return senders.of(sender) if is_known else None
 
     # --- messages ----------------------------------------------------------------------------------------------------
 
@@ -220,7 +227,8 @@ class Core:
             return Conflict(found.progress.state, "it is still under way")
         answer = await self.accept(_again(found))
         if not isinstance(answer, AcceptedSubmission):
-            return Conflict(found.progress.state, "its recipient does not exist any more")
+            why = answer.problems[0].detail if isinstance(answer, Refused) else "it was sent before"
+            return Conflict(found.progress.state, why)
         now = self._now_ms()
         await self._store.write(lambda db: operations.audit(db, now, by, "resent", id_))
         return answer.messages[0].id

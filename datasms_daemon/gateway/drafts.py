@@ -72,6 +72,7 @@ class Drafter:
             reference=request.reference,
             per_line={line: LineText(text.text) for line, text in request.per_line.items()},
             lines=request.lines,
+            pointer=prefix,
         )
 
     def _recipients(self, to: tuple[str, ...], prefix: str, problems: list[Problem]) -> tuple[Recipient, ...]:

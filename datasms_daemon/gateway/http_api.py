@@ -11,6 +11,7 @@ from datasms_daemon.gateway.messages import Messages
 from datasms_daemon.gateway.operations import Operations
 from datasms_daemon.gateway.ports import Core
 from datasms_daemon.gateway.rights import Authorise, GatewayApi, KeyAuthority, local_operator
+from datasms_daemon.gateway.senders import Senders
 from datasms_daemon.gateway.submissions import Submissions
 from datasms_daemon.web.openapi import add_openapi
 from datasms_daemon.web.site import Limits, Site
@@ -26,6 +27,7 @@ def make_api(
     Submissions(core).add_to(api)
     Messages(core, reactor).add_to(api)
     Directory(core).add_to(api)
+    Senders(core).add_to(api)
     Operations(core, metrics_render).add_to(api)
     add_openapi(api)
     return api

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from datasms_daemon.config.records import Config
+from datasms_daemon.config.records import Config, SenderOptions
 from datasms_daemon.model import (
     AcceptedSubmission,
     ChannelView,
@@ -31,6 +31,7 @@ from datasms_daemon.model import (
     Submission,
     Verdict,
 )
+from datasms_daemon.rules.senders import Account
 
 
 class Keys(Protocol):
@@ -145,6 +146,9 @@ class Operations(Protocol):
 
     async def resume(self, line: str, by: str) -> LineView | None:
         """Ends a pause or a reached day limit."""
+
+    def account(self, sender: str) -> Account[SenderOptions] | None:
+        """What holds for a sender and where that stands; None when nothing knows such a sender."""
 
     def not_ready(self) -> str | None:
         """Why no messages are taken; None when they are."""

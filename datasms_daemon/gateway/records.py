@@ -361,6 +361,24 @@ class NewKeyView(KeyView, frozen=True):
     secret: str
 
 
+Value = bool | int | float | str | tuple[str, ...] | None
+
+
+class SettingView(Answer, frozen=True):
+    """What holds for one option, as the configuration writes it, and the table that says it; null: nothing does."""
+
+    value: Value
+    from_: str | None = msgspec.field(name="from")
+
+
+class SenderView(Answer, frozen=True):
+    """What holds for a sender; its groups with their parents, nearest first."""
+
+    name: str
+    groups: tuple[str, ...]
+    options: dict[str, SettingView]
+
+
 class ResendAnswer(Answer, frozen=True):
     """The new message."""
 

@@ -23,7 +23,7 @@ class Recipient(Record, frozen=True):
 
 
 class Draft(Record, frozen=True):
-    """One message object of a request, checked and normalised, not yet routed."""
+    """One message object of a request, checked and normalised, not yet routed; ``pointer`` says where it stood."""
 
     recipients: tuple[Recipient, ...]
     text: str
@@ -36,6 +36,7 @@ class Draft(Record, frozen=True):
     per_line: dict[str, LineText] = {}
     lines: tuple[str, ...] | None = None
     resend_of: MessageId | None = None
+    pointer: str = ""
 
 
 class Idempotency(Record, frozen=True):
@@ -46,7 +47,7 @@ class Idempotency(Record, frozen=True):
 
 
 class Submission(Record, frozen=True):
-    """One request of a sender: all of its messages are accepted or none (I3). ``allowed_lines`` is the sender's."""
+    """One request of a sender: all of its messages are accepted or none (I3). ``allowed_lines`` is the key's."""
 
     sender: str
     drafts: tuple[Draft, ...]

@@ -6,7 +6,7 @@ A list of alternatives holds when none of its ``!x`` applies and, if it names an
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from datasms_daemon.rules.patterns import NUMBER_REACH, TEXT_REACH, compile_pattern
 
@@ -38,12 +38,12 @@ def word_check(alternatives: Sequence[str]) -> TextCheck:
     return lambda word: word not in unwanted
 
 
-def groups_check(alternatives: Sequence[str]) -> Callable[[frozenset[str]], bool]:
+def groups_check(alternatives: Sequence[str]) -> Callable[[Collection[str]], bool]:
     """Whether one who is in these groups is among those asked for."""
     listed, excluded = split_not(alternatives)
     wanted, unwanted = frozenset(listed), frozenset(excluded)
 
-    def holds(groups: frozenset[str]) -> bool:
+    def holds(groups: Collection[str]) -> bool:
         return unwanted.isdisjoint(groups) and (not wanted or not wanted.isdisjoint(groups))
 
     return holds

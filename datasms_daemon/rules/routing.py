@@ -6,7 +6,7 @@ arguments only. What is read of the configuration stands here as protocols, beca
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Protocol
 
@@ -22,14 +22,15 @@ _REMEMBERED = 4096
 class Facts(Record, frozen=True):
     """All that routing knows of one message for one recipient.
 
-    ``groups`` are the recipient's with their parents, ``lines`` those the request asks for and ``allowed_lines`` the
-    sender's; None means all. ``to`` None is a person without a phone number.
+    ``groups`` are the recipient's and ``sender_groups`` the sender's, with their parents. ``lines`` are those the
+    request asks for and ``allowed_lines`` those the sender may use; None means all. ``to`` None is a person without a
+    phone number.
     """
 
     priority: str
     sender: str
     to: str | None
-    sender_groups: frozenset[str] = frozenset()
+    sender_groups: Collection[str] = ()
     person: str | None = None
     groups: frozenset[str] = frozenset()
     class_: str | None = None
@@ -117,8 +118,6 @@ class RoutingOptions(Protocol):
     def line(self) -> Sequence[_Line]: ...
     @property
     def alias(self) -> Mapping[str, Sequence[str]]: ...
-    @property
-    def sender_group(self) -> Mapping[str, Sequence[str]]: ...
 
 
 _Check = Callable[[Facts], bool]
@@ -174,16 +173,8 @@ class Router:
         self._lines = {line.name: line for line in options.line}
         self.reads_groups = any(rule.when.recipient_group for rule in options.rule if rule.enabled)
         """Whether ``Facts.groups`` makes a difference; looking them up costs as much as the rest of a decision."""
-        self._groups_of: dict[str, frozenset[str]] = {}
-        for group, senders in options.sender_group.items():
-            for sender in senders:
-                self._groups_of[sender] = self.sender_groups(sender) | {group}
         self._build = lru_cache(_REMEMBERED)(self._routed)
         self._shared = lru_cache(_REMEMBERED)(_same)
-
-    def sender_groups(self, sender: str) -> frozenset[str]:
-        """The groups of senders that this one is in, for ``Facts.sender_groups``."""
-        return self._groups_of.get(sender, frozenset())
 
     def plan(self, facts: Facts) -> Routed:
         """The way of one message. Equal ways are the same object. KeyError: no such priority."""

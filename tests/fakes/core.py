@@ -8,7 +8,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
-from datasms_daemon.config.records import Config, DatasmsLine, SmppLine
+from datasms_daemon.config.records import Config, DatasmsLine, SenderOptions, SmppLine
 from datasms_daemon.gateway.ports import Core
 from datasms_daemon.model import (
     RIGHTS,
@@ -50,6 +50,7 @@ from datasms_daemon.model import (
     Verdict,
 )
 from datasms_daemon.rules import numbers
+from datasms_daemon.rules.senders import Account, Senders
 
 NOW = 1_790_000_000_000
 DAY = 86_400_000
@@ -285,6 +286,10 @@ class FakeCore:
 
     async def resume(self, line: str, by: str) -> LineView | None:
         return self._turn(line, LineState.UP)
+
+    def account(self, sender: str) -> Account[SenderOptions] | None:
+        senders = Senders(self.config.sender_defaults, self.config.sender, self.config.sender_group)
+        return senders.of(sender) if sender in senders else None
 
     def not_ready(self) -> str | None:
         return self.unready

@@ -287,6 +287,14 @@ def test_lines_are_shown_paused_and_resumed(datasms: Cli) -> None:
     assert "there is no line datsms; there are: datasms, sms" in datasms.errors
 
 
+def test_what_holds_for_a_sender_is_shown_and_an_unknown_one_is_told(datasms: Cli) -> None:
+    datasms("key", "add", "crm", "--rights", "send")
+    assert datasms.json("sender", "show", "crm")["options"]["lines"] == {"value": None, "from": None}
+    assert "numbers" in datasms("sender", "show", "crm")
+    datasms("sender", "show", "nobody", code=1)
+    assert "neither the configuration nor a key names a sender nobody" in datasms.errors
+
+
 def test_a_backup_of_a_running_daemon_is_whole_and_opens(stage: Stage, datasms: Cli, tmp_path: Path) -> None:
     id_ = datasms.json("send", NUMBER, "in the backup", "--send-at", "2099-01-01T08:00:00Z")["messages"][0]["id"]
     copy = tmp_path / "copy.sqlite3"

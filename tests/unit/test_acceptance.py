@@ -8,10 +8,11 @@ import pytest
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
-from datasms_daemon.config.records import Rule, StepOptions, When
+from datasms_daemon.config.records import Rule, SenderOptions, StepOptions, When
 from datasms_daemon.errors import DiskFull
 from datasms_daemon.model import (
     AcceptedSubmission,
+    Conflict,
     Draft,
     Group,
     GroupId,
@@ -20,6 +21,7 @@ from datasms_daemon.model import (
     LineName,
     LineText,
     MessageQuery,
+    MessageState,
     Person,
     PersonId,
     Recipient,
@@ -154,6 +156,69 @@ def test_rules_decide_by_priority_and_group(daemon: FakeDaemon) -> None:
     lines = [[step.line for step in one[0].steps] for one in explained if not isinstance(one, Refused)]
     assert lines == [["sms-b"], ["sms-a"], ["datasms", "sms-a"]]
     assert stored(daemon) == []
+
+
+def limited(daemon: FakeDaemon, **limits: tuple[str, ...]) -> None:
+    """From now on all senders have these limits."""
+    daemon.parts.configure(replace(daemon.parts.config, sender_defaults=SenderOptions(**limits)))
+
+
+def test_a_recipient_whom_the_sender_may_not_write_to_refuses_all(daemon: FakeDaemon) -> None:
+    """I3: numbers, persons and members of groups alike; explain says the same."""
+    limited(daemon, numbers=("!^\\+420603000002", r"^\+42060300000", "^" + NUMBER[1:]))
+    whole = to(
+        Recipient("/to/0", number="+420603000001"),
+        Recipient("/to/1", number="+420777000000"),
+        Recipient("/to/2", person=PersonId("b")),
+        Recipient("/to/3", group=GroupId("night-shift")),
+    )
+    answer = accept(daemon, whole)
+    assert isinstance(answer, Refused)
+    assert [(problem.pointer, problem.detail) for problem in answer.problems] == [
+        ("/to/1", "this sender may not write to this number"),
+        ("/to/2", "this sender may not write to person b"),
+        ("/to/3", "this sender may not write to person b in group night-shift"),
+    ]
+    assert done(Deferred.fromCoroutine(daemon.parts.core.explain(Submission("crm", (whole,))))) == answer
+    assert stored(daemon) == []
+    assert isinstance(accept(daemon, to(Recipient("/to/0", number="+420603000001"))), AcceptedSubmission)
+
+
+def test_a_person_without_a_number_is_not_among_the_allowed_numbers(daemon: FakeDaemon) -> None:
+    done(daemon.store.write(lambda db: directory.put_persons(db, [Person(PersonId("app-only"))])))
+    recipient = to(Recipient("/to/0", person=PersonId("app-only")))
+    limited(daemon, numbers=(r"^\+420",))
+    assert isinstance(accept(daemon, recipient), Refused)
+    limited(daemon, numbers=(r"!^\+420",))
+    assert isinstance(accept(daemon, recipient), AcceptedSubmission)
+
+
+def test_a_priority_that_the_sender_may_not_use_is_refused_where_it_stands(daemon: FakeDaemon) -> None:
+    limited(daemon, priorities=("!high",))
+    answer = accept(daemon, draft(), draft(priority="high", pointer="/messages/1"))
+    assert isinstance(answer, Refused)
+    assert [(problem.pointer, problem.detail) for problem in answer.problems] == [
+        ("/messages/1/priority", "this sender may not use high")
+    ]
+
+
+def test_the_lines_of_a_sender_and_of_its_key_narrow_each_other(daemon: FakeDaemon) -> None:
+    limited(daemon, lines=("!datasms",))
+    lines = []
+    for of_key in (None, ("datasms", "sms-a"), ("datasms",)):
+        submission = Submission("crm", (draft(),), of_key)
+        (found,) = done(Deferred.fromCoroutine(daemon.parts.core.explain(submission)))  # type: ignore[misc]
+        lines.append([step.line for step in found.steps])
+    assert lines == [["sms-a"], ["sms-a"], []]
+
+
+def test_what_may_not_be_sent_any_more_is_not_resent_and_the_reason_is_told(daemon: FakeDaemon) -> None:
+    daemon.parts.dispatch.ways[LineName("datasms")].paused = True
+    (id_,) = daemon.submit(draft(ttl_ms=1_000))
+    daemon.time.advance(2)
+    limited(daemon, numbers=("!.",))
+    answer = done(Deferred.fromCoroutine(daemon.parts.core.resend(id_, "operator")))  # type: ignore[arg-type]
+    assert answer == Conflict(MessageState.EXPIRED, "this sender may not write to person novak")
 
 
 def test_explain_counts_the_parts_of_the_text_that_the_line_would_send(daemon: FakeDaemon) -> None:

@@ -98,8 +98,16 @@ allow_private = true
 timeout = "10s"
 [alias]
 o2 = ["^\\+42060[12]", "^\\+42072"]
-[sender_group]
-machines = ["monitoring", "plc"]
+[sender.monitoring]
+lines = ["!sms-o2"]
+[sender_group.machines]
+members = ["monitoring", "plc"]
+parent = "technical"
+numbers = ["!^\\+4206011", "$o2"]
+[sender_group.technical]
+priorities = ["high", "normal"]
+[sender_defaults]
+priorities = ["!high"]
 [[rule]]
 name = "night-shift alarms"
 enabled = true
@@ -180,6 +188,12 @@ def test_a_file_with_every_option_set_is_read_as_written(file: Path) -> None:
     assert first.continue_
     assert first.when.class_ == ("internal",)
     assert first.when.sender_group == ("!machines",)
+    assert config.sender["monitoring"].lines == ("!sms-o2",)
+    assert config.sender_group["machines"].members == ("monitoring", "plc")
+    assert config.sender_group["machines"].parent == "technical"
+    assert config.sender_group["machines"].numbers == (r"!^\+4206011", "$o2")
+    assert config.sender_group["technical"].priorities == ("high", "normal")
+    assert config.sender_defaults.priorities == ("!high",)
     assert (first.steps[0].wait, first.steps[0].success, first.steps[0].on_unknown) == (
         45_000,
         Success.READ,

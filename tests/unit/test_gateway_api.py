@@ -7,8 +7,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
+from datasms_daemon.config.records import SenderGroup, SenderOptions
 from datasms_daemon.errors import DiskFull, StoreFailed
 from datasms_daemon.gateway.http_api import make_api, make_local_site, make_site
 from datasms_daemon.gateway.rights import local_operator
@@ -464,6 +466,23 @@ def test_lines_are_shown_paused_and_resumed(gateway: Gateway) -> None:
     assert shown == {"datasms": "up", "sms-o2": "paused"}
     assert gateway.ask("POST", "/v1/lines/sms-o2/resume").json["state"] == "up"
     assert gateway.ask("POST", "/v1/lines/fax/pause").status == 404
+
+
+def test_an_operator_sees_what_holds_for_a_sender_and_where_that_stands(gateway: Gateway) -> None:
+    group = SenderGroup(members=("plc",), parent="technical", numbers=("$vip",))
+    gateway.core.config = replace(
+        gateway.core.config,
+        sender={"plc": SenderOptions(lines=("datasms",))},
+        sender_group={"machines": group, "technical": SenderGroup()},
+    )
+    shown = gateway.ask("GET", "/v1/senders/plc").json
+    assert (shown["name"], shown["groups"]) == ("plc", ["machines", "technical"])
+    assert shown["options"]["lines"] == {"value": ["datasms"], "from": "sender.plc"}
+    assert shown["options"]["numbers"] == {"value": ["$vip"], "from": "sender_group.machines"}
+    assert shown["options"]["priorities"] == {"value": None, "from": None}
+    assert gateway.ask("GET", "/v1/senders/nobody").status == 404
+    reader = gateway.core.key("send", "read")
+    assert gateway.ask("GET", "/v1/senders/plc", secret=reader).status == 403
 
 
 def test_dead_messages_are_shown_and_sent_again(gateway: Gateway) -> None:

@@ -172,13 +172,6 @@ def test_equal_ways_share_one_plan() -> None:
     assert router.plan(facts(text="alarm")).plan is not first.plan
 
 
-def test_a_router_knows_the_groups_of_senders() -> None:
-    router = Router(Config(sender_group={"shops": ("crm", "erp"), "all": ("crm",)}))
-    assert router.sender_groups("crm") == {"shops", "all"}
-    assert router.sender_groups("erp") == {"shops"}
-    assert router.sender_groups("mail") == frozenset()
-
-
 def test_a_priority_that_is_not_configured_is_an_error() -> None:
     with pytest.raises(KeyError):
         routed(EVERYBODY, facts=facts(priority="asap"))

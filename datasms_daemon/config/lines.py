@@ -1,0 +1,72 @@
+"""The options of lines, one record a driver."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from datasms_daemon.config.kinds import MINUTE, SECOND, Duration, Options
+from datasms_daemon.model import LineName, Secret
+
+
+class Line(Options, frozen=True, kw_only=True):
+    name: Annotated[LineName, Meta(description="How rules and waits name this line")]
+    enabled: Annotated[bool, Meta(description="Whether routing may choose it")] = True
+    rate: Annotated[
+        float | None, Meta(description="Messages a second; none: as fast as it takes them", gt=0, examples=[50])
+    ] = None
+    day_limit: Annotated[
+        int | None, Meta(description="Messages a day: warn at half, stop until resumed", ge=1, examples=[1000])
+    ] = None
+
+
+class DatasmsLine(Line, frozen=True, kw_only=True):
+    driver: Annotated[Literal["datasms"], Meta(description="The recipient's own devices, by all channels")] = "datasms"
+    concurrency: Annotated[int, Meta(description="Messages handed over at once", ge=1)] = 100
+
+
+class SmppLine(Line, frozen=True, kw_only=True):
+    driver: Annotated[Literal["smpp"], Meta(description="SMS by an SMSC, SMPP 3.4")] = "smpp"
+    host: Annotated[str, Meta(description="The SMSC's name or address", examples=["smsc.example.net"])]
+    port: Annotated[int, Meta(description="The SMSC's port", ge=1, le=65535)] = 2775
+    tls: Annotated[bool, Meta(description="SMPP over TLS, the SMSC's name verified")] = False
+    ca_file: Annotated[
+        Path | None, Meta(description="PEM of the CA to trust instead of the system's", examples=["ca.pem"])
+    ] = None
+    system_id: Annotated[str, Meta(description="The account at the SMSC", max_length=15, examples=["acme"])]
+    password: Annotated[Secret, Meta(description="Its password, at most 8 characters by the standard")] = Secret("")
+    system_type: Annotated[str, Meta(description="Given to the SMSC if it asks for one", max_length=12)] = ""
+    bind: Annotated[
+        Literal["transceiver", "pair"], Meta(description="One connection both ways, or a transmitter and a receiver")
+    ] = "transceiver"
+    source: Annotated[str, Meta(description="Sender shown: a number with +, a short code or up to 11 letters")] = ""
+    inbound_number: Annotated[
+        str | None, Meta(description="The number people write to on this line", examples=["+420603123456"])
+    ] = None
+    window: Annotated[int, Meta(description="Unanswered submit_sm at once", ge=1, le=1000)] = 10
+    alphabet: Annotated[
+        Literal["gsm", "latin-1", "ascii"], Meta(description="What the SMSC takes data_coding 0 for")
+    ] = "gsm"
+    concatenation: Annotated[Literal["udh", "sar", "payload"], Meta(description="How a long text travels")] = "udh"
+    id_format: Annotated[
+        Literal["text", "hex-to-decimal", "decimal-to-hex"],
+        Meta(description="How the id of a submit response reads in its receipt"),
+    ] = "text"
+    validity: Annotated[
+        Literal["relative", "absolute", "none"], Meta(description="How the end of validity is told to the SMSC")
+    ] = "relative"
+    acceptd_is_final: Annotated[bool, Meta(description="Whether the receipt ACCEPTD means delivered")] = False
+    response_timeout: Annotated[Duration, Meta(description="For the answer to a submit_sm")] = Duration(MINUTE)
+    enquire_link: Annotated[Duration, Meta(description="Silence after which the link is tested")] = Duration(
+        30 * SECOND
+    )
+    enquire_timeout: Annotated[Duration, Meta(description="For the answer to that test")] = Duration(10 * SECOND)
+    bind_timeout: Annotated[Duration, Meta(description="For connecting and binding")] = Duration(30 * SECOND)
+    bad_credentials_pause: Annotated[
+        Duration, Meta(description="Before the next bind when credentials were refused")
+    ] = Duration(5 * MINUTE)
+
+
+LineOptions = DatasmsLine | SmppLine

@@ -1,0 +1,43 @@
+"""The options of senders. Whoever leaves one out has it from his groups, else from ``[sender_defaults]``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from datasms_daemon.config.kinds import Options
+
+
+class SenderOptions(Options, frozen=True, kw_only=True):
+    """What is inherited: each option is None where it is left out, and None in the end is the daemon's own default."""
+
+    lines: Annotated[
+        tuple[str, ...] | None,
+        Meta(
+            description="Lines that may be used, or !line; none: all",
+            examples=[["datasms", "sms-o2"]],
+            min_length=1,
+        ),
+    ] = None
+    numbers: Annotated[
+        tuple[str, ...] | None,
+        Meta(
+            description="Who may be written to: as a rule's recipient; none: everybody",
+            examples=[["$o2", r"!^\+4206000"]],
+            min_length=1,
+        ),
+    ] = None
+    priorities: Annotated[
+        tuple[str, ...] | None,
+        Meta(
+            description="Priorities that may be asked for, or !priority; none: all", examples=[["!high"]], min_length=1
+        ),
+    ] = None
+
+
+class SenderGroup(SenderOptions, frozen=True, kw_only=True):
+    members: Annotated[tuple[str, ...], Meta(description="Names of senders", examples=[["monitoring", "plc"]])] = ()
+    parent: Annotated[
+        str | None, Meta(description="A group that all its members are in as well", examples=["technical"])
+    ] = None
