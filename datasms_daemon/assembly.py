@@ -120,7 +120,7 @@ class Parts:
     def way(self, line: ILine, options: LineOptions, kept: LineRow) -> Way:
         """A line as dispatch keeps it."""
         to_devices = isinstance(options, DatasmsLine)
-        facts = LineFacts(options.name, options.driver, to_devices, line.lease_ms)
+        facts = LineFacts(options.name, options.driver, to_devices, line.lease_ms, options.share)
         # SMPP paces itself, part by part.
         rate = options.rate if to_devices else None
         return Way(line, facts, options.day_limit, rate, kept)

@@ -17,6 +17,9 @@ class Line(Options, frozen=True, kw_only=True):
     rate: Annotated[
         float | None, Meta(description="Messages a second; none: as fast as it takes them", gt=0, examples=[50])
     ] = None
+    share: Annotated[
+        int, Meta(description="When it is busy, one place in so many goes to ranks below the best", ge=2, le=1000)
+    ] = 10
     day_limit: Annotated[
         int | None, Meta(description="Messages a day: warn at half, stop until resumed", ge=1, examples=[1000])
     ] = None

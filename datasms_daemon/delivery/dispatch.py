@@ -36,6 +36,7 @@ from datasms_daemon.ops.metrics import Metrics
 from datasms_daemon.rules import lifecycle
 from datasms_daemon.rules.buckets import Bucket
 from datasms_daemon.rules.lifecycle import OUTCOME_NAMES, Handed
+from datasms_daemon.rules.precedence import Precedence
 from datasms_daemon.store import messages
 from datasms_daemon.store.operations import LineRow
 from datasms_daemon.store.store import Db, Store, Unit
@@ -62,6 +63,7 @@ class Way:
         self.day = kept.day
         self.sent = kept.sent
         self.bucket = None if rate is None else Bucket(max(1, round(rate)), rate)
+        self.precedence = Precedence()
         self.reserved = 0
         self.pulling = False
         self.woken = False
@@ -167,7 +169,8 @@ class Dispatch:
         today, now = self.today(), self._now_ms()
         reserved = {}
         for name, way in self._ways.items():
-            if way.facts.to_devices and (room := min(wanted, way.room(today, now))) > 0:
+            # What waits in the store goes first.
+            if way.facts.to_devices and not way.has_work and (room := min(wanted, way.room(today, now))) > 0:
                 way.reserved += room
                 reserved[name] = room
         return reserved
@@ -274,11 +277,12 @@ class Dispatch:
         try:
             claimed = await self._store.write(
                 lambda db: units.claim(
-                    db, way.facts, room, now, today, self._mac_key, self._is_urgent, self._shows_text
+                    db, way.facts, room, way.precedence, now, today, self._mac_key, self._is_urgent, self._shows_text
                 )
             )
         finally:
             way.reserved -= room
+        way.precedence = claimed.precedence
         self.begin(way.facts.name, claimed.handovers)
         self._changes.applied(claimed.moved)
         return len(claimed.handovers) + len(claimed.moved)

@@ -21,6 +21,7 @@ from datasms_daemon.model import (
 )
 from datasms_daemon.rules import lifecycle, receipts
 from datasms_daemon.rules.lifecycle import Decision, Handed
+from datasms_daemon.rules.precedence import Precedence, choose
 from datasms_daemon.store import directory, handovers, messages, operations, pushes
 from datasms_daemon.store.messages import Sealed
 from datasms_daemon.store.retirement import Hold
@@ -28,19 +29,22 @@ from datasms_daemon.store.store import Db
 
 
 class LineFacts(msgspec.Struct, frozen=True):
-    """What a unit needs to know of a line. ``to_devices``: it goes to the person's devices, which drop repeats."""
+    """What a unit needs to know of a line. ``to_devices``: it goes to the person's devices, which drop repeats.
+    ``share``: one place in so many goes to lower ranks."""
 
     name: LineName
     driver: str
     to_devices: bool
     lease_ms: int
+    share: int
 
 
 class Claimed(msgspec.Struct, frozen=True):
-    """What a claim committed: hand-overs to make, and messages that moved on instead."""
+    """What a claim committed: hand-overs to make, messages that moved on instead, and what lower ranks are owed."""
 
     handovers: tuple[Handover, ...]
     moved: tuple[Progress, ...]
+    precedence: Precedence
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -55,6 +59,7 @@ def claim(
     db: Db,
     line: LineFacts,
     limit: int,
+    precedence: Precedence,
     now: int,
     today: str,
     mac_key: bytes,
@@ -63,7 +68,8 @@ def claim(
 ) -> Claimed:
     """Opens attempts for what is ready for a line, at most ``limit``, and counts them against ``today``."""
     to_make, moved = [], []
-    for sealed, progress in messages.ready(db, line.name, limit):
+    found, owed = _first(db, line, limit, precedence)
+    for sealed, progress in found:
         message = sealed.message
         if not is_intact(mac_key, sealed):
             moved += messages.apply(db, [lifecycle.tampered(progress, now)], now)
@@ -78,7 +84,21 @@ def claim(
             moved += messages.apply(db, [late], now)
     if to_make:
         operations.count_sent(db, line.name, today, len(to_make))
-    return Claimed(tuple(to_make), tuple(moved))
+    return Claimed(tuple(to_make), tuple(moved), owed)
+
+
+def _first(
+    db: Db, line: LineFacts, limit: int, precedence: Precedence
+) -> tuple[list[tuple[Sealed, Progress]], Precedence]:
+    """The next messages for a line, and what lower ranks are owed then; how many wait does not matter to the cost."""
+    found = messages.ready(db, line.name, limit)
+    ranks = messages.ready_ranks(db, line.name) if len(found) == limit else []
+    if len(ranks) < 2:
+        return found, Precedence()
+    waiting = {rank: messages.ready_ids(db, line.name, rank, limit) for rank in ranks}
+    ids, owed = choose(waiting, limit, line.share, precedence)
+    read = {sealed.message.id: (sealed, progress) for sealed, progress in found}
+    return [read.get(id_) or messages.ready_one(db, id_) for id_ in ids], owed
 
 
 def once(

@@ -47,7 +47,8 @@ from datasms_daemon.rules.buckets import Bucket
 
 CONNECT_TIMEOUT_S = 5.0
 BURST_S = 0.02
-AHEAD_S = 0.1
+AHEAD_S = 0.05
+"""A message is asked for so long before it may leave: enough for a commit, little for an alarm to wait behind it."""
 PACED_PARTS = 20
 
 _log = Logger()
@@ -106,7 +107,6 @@ class SmppDriver:
         self._throttle = Throttle()
         rate = options.rate
         self._bucket = None if rate is None else Bucket(max(1, round(rate * BURST_S)), rate)
-        self._ahead = options.window if rate is None else max(1, round(rate * AHEAD_S))
         self._budget = 2 * options.response_timeout / 1000 + (PACED_PARTS / rate if rate else 0.0)
         self.lease_ms = int(self._budget * 1000) + options.response_timeout + 10_000
         commands = [BIND_TRANSCEIVER] if options.bind == "transceiver" else [BIND_TRANSMITTER, BIND_RECEIVER]
@@ -122,6 +122,7 @@ class SmppDriver:
         self._idle: Deferred[None] | None = None
         self._sleeping: set[IDelayedCall] = set()
         self._wake: IDelayedCall | None = None
+        self._next: IDelayedCall | None = None
 
     # ILine
 
@@ -135,9 +136,10 @@ class SmppDriver:
     async def stop(self) -> None:
         """ILine: unbind and close; what was not answered by then is Unknown."""
         self._stopping = True
-        if self._wake is not None:
-            self._wake.cancel()
-            self._wake = None
+        for timer in (self._wake, self._next):
+            if timer is not None:
+                timer.cancel()
+        self._wake = self._next = None
         for call in self._sleeping:
             call.reset(0)
         if self._texts is not None:
@@ -168,7 +170,7 @@ class SmppDriver:
             return self._options.window
         room = 0
         if self._session() is not None and not self._is_paused():
-            room = max(0, min(self._options.window - self._busy, self._ahead - self._pacing))
+            room = max(0, min(self._options.window - self._busy, self._soon()))
         self._is_full = room == 0
         return room
 
@@ -251,8 +253,28 @@ class SmppDriver:
                 await self._sleep(wait / 1000)
         finally:
             self._pacing -= 1
+            self._ask_later(bucket)
         self._has_room()
         return True
+
+    def _soon(self) -> int:
+        """How many messages may leave within AHEAD_S beside those that wait for it."""
+        rate = self._options.rate
+        if self._bucket is None or rate is None:
+            return self._options.window
+        first_s = self._bucket.wait(int(self._reactor.seconds() * 1000)) / 1000
+        return int(max(0.0, AHEAD_S - first_s) * rate) + (first_s <= AHEAD_S) - self._pacing
+
+    def _ask_later(self, bucket: Bucket) -> None:
+        """The next message is asked for when it may leave soon; the end of one that waits for it says so itself."""
+        wait = bucket.wait(int(self._reactor.seconds() * 1000)) / 1000 - AHEAD_S
+        if self._pacing == 0 and wait > 0 and self._next is None and not self._stopping:
+            self._next = self._reactor.callLater(wait, self._ask, bucket)
+
+    def _ask(self, bucket: Bucket) -> None:
+        self._next = None
+        self._has_room()
+        self._ask_later(bucket)
 
     def _session(self) -> SmppSession | None:
         session = self._links[0].session

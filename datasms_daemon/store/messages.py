@@ -89,6 +89,29 @@ def ready(db: Db, line: LineName, limit: int) -> list[tuple[Sealed, Progress]]:
     return [(_sealed(row), _progress(row[_MESSAGE_WIDTH:])) for row in rows]
 
 
+def ready_one(db: Db, id_: MessageId) -> tuple[Sealed, Progress]:
+    """One message that was found ready in this same unit."""
+    row = db.execute(sql.SELECT_MESSAGE, {"id": id_}).fetchone()
+    return _sealed(row), _progress(row[_MESSAGE_WIDTH:])
+
+
+def ready_ranks(db: Db, line: LineName) -> list[int]:
+    """The ranks that wait for a line, best first."""
+    ranks: list[int] = []
+    after = -1
+    # One step in the index a rank, however many messages wait.
+    while (rank := db.execute(sql.SELECT_NEXT_READY_RANK, {"line": line, "after": after}).fetchone()[0]) is not None:
+        ranks.append(rank)
+        after = rank
+    return ranks
+
+
+def ready_ids(db: Db, line: LineName, rank: int, limit: int) -> list[MessageId]:
+    """The oldest of one rank that wait for a line."""
+    found = db.execute(sql.SELECT_READY_IDS, {"line": line, "rank": rank, "limit": limit})
+    return [MessageId(id_) for (id_,) in found]
+
+
 def ready_lines(db: Db) -> dict[LineName, int]:
     """How many messages wait for each line."""
     return {LineName(line): count for line, count in db.execute(sql.SELECT_READY_LINES)}

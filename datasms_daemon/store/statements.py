@@ -45,6 +45,8 @@ SELECT_NEXT_DUE = "SELECT min(due_at) FROM messages WHERE due_at IS NOT NULL"
 SELECT_READY = f"""
 SELECT {MESSAGE}, {PROGRESS} FROM messages WHERE ready = :line ORDER BY rank, id LIMIT :limit
 """
+SELECT_NEXT_READY_RANK = "SELECT min(rank) FROM messages WHERE ready = :line AND rank > :after"
+SELECT_READY_IDS = "SELECT id FROM messages WHERE ready = :line AND rank = :rank ORDER BY id LIMIT :limit"
 SELECT_READY_LINES = "SELECT ready, count(*) FROM messages WHERE ready IS NOT NULL GROUP BY ready"
 SELECT_NEXT_READY_LINE = "SELECT min(ready) FROM messages WHERE ready > :after"
 SELECT_SENDING = f"SELECT {PROGRESS}, priority FROM messages WHERE state = 'sending'"

@@ -60,9 +60,13 @@ def test_the_host_is_told_when_the_rate_gives_room_again(bench: BenchMaker) -> N
     assert b.line.room() == 0
     told = b.host.rooms
     b.net.advance(1)
+    assert len(b.smsc.submissions) == 2
+    assert b.line.room() == 0
+    b.net.advance(0.9, 0.1)
+    assert b.host.rooms == told
+    b.net.advance(0.051, 0.001)
     assert b.host.rooms > told
     assert b.line.room() == 1
-    assert len(b.smsc.submissions) == 2
 
 
 def test_a_token_gives_room_though_no_answer_has_come(bench: BenchMaker) -> None:
@@ -72,8 +76,18 @@ def test_a_token_gives_room_though_no_answer_has_come(bench: BenchMaker) -> None
     b.send(handover(n=2))
     assert b.line.room() == 0
     told = b.host.rooms
-    b.net.advance(1)
+    b.net.advance(1.98, 0.01)
     assert b.host.rooms == told + 1
+    assert b.line.room() == 1
+
+
+def test_an_alarm_waits_behind_no_more_than_what_leaves_within_50_ms(bench: BenchMaker) -> None:
+    b = bench(rate=10.0)
+    b.send()
+    assert b.line.room() == 0
+    b.net.advance(0.049, 0.001)
+    assert b.line.room() == 0
+    b.net.advance(0.002, 0.001)
     assert b.line.room() == 1
 
 
