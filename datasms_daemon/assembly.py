@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from random import Random
 from typing import TypeVar
@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from datasms_daemon.apps.registration import Completed, RegistrationApp
 from datasms_daemon.channels._connect import Reactor as ChannelReactor
 from datasms_daemon.channels.presence import Presence
+from datasms_daemon.config.calendars import calendars_of
 from datasms_daemon.config.records import Config, DatasmsLine, LineOptions, SmppLine
 from datasms_daemon.crypto.certificates import write_private
 from datasms_daemon.delivery.backend import Backend
@@ -40,6 +41,7 @@ from datasms_daemon.ops.clock import Clock
 from datasms_daemon.ops.disk import DiskRoom
 from datasms_daemon.ops.ids import IdSource
 from datasms_daemon.ops.metrics import Metrics
+from datasms_daemon.rules.calendars import Calendar
 from datasms_daemon.rules.inbound import InboundRouter
 from datasms_daemon.services import Services
 from datasms_daemon.store.operations import LineRow
@@ -96,7 +98,7 @@ class Parts:
         room = DiskRoom(state_dir, config.store.min_free, now)
         self.core = Core(
             config, store, now, new_id, mac_key, self.keys, directory, self.dispatch, self.channels,
-            self.changes, self.metrics, room.has_room,
+            self.changes, self.metrics, room.has_room, calendars_of(config),
         )  # fmt: skip
 
     def _inbound(self, application: IApplication, numbers: RegistrationNumbers) -> Directory:
@@ -125,11 +127,11 @@ class Parts:
         rate = options.rate if to_devices else None
         return Way(line, facts, options.day_limit, rate, kept)
 
-    def configure(self, config: Config) -> None:
-        """From now on this configuration holds; its lines are the caller's business."""
+    def configure(self, config: Config, calendars: Mapping[str, Calendar]) -> None:
+        """From now on this configuration holds, and these calendars of it; its lines are the caller's business."""
         self.config = config
         self.texts.router = InboundRouter(config)
-        self.core.configure(config)
+        self.core.configure(config, calendars)
 
     def channels_of(self, config: Config) -> dict[str, IOperatedChannel]:
         """The channels of a configuration; those whose options did not change are the ones in use. ConfigError: its

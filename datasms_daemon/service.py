@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 
 from datasms_daemon import __version__
 from datasms_daemon.assembly import Parts, Reactor, lines_of
+from datasms_daemon.config.calendars import calendars_of
 from datasms_daemon.config.load import changes_needing_restart, load_with_warnings
 from datasms_daemon.config.records import Config
 from datasms_daemon.crypto.tls_check import five_certificate_check
@@ -25,6 +26,7 @@ from datasms_daemon.listeners import Listeners
 from datasms_daemon.model import LineName
 from datasms_daemon.ops.clock import Clock, wall_ms
 from datasms_daemon.ops.systemd import Notifier
+from datasms_daemon.rules.calendars import Calendar
 from datasms_daemon.store import operations
 from datasms_daemon.store.opening import old_sqlite
 from datasms_daemon.store.operations import LineRow
@@ -163,6 +165,7 @@ class DaemonService(Service):
                 raise DatasmsError(f"these need a restart: {', '.join(fixed)}")
             drivers = self._new_drivers(parts, loaded.config)
             channels = parts.channels_of(loaded.config)
+            calendars = calendars_of(loaded.config)
             listeners.reload_certificates()
         except DatasmsError as error:
             self._log.error("the new configuration is not used, the old one stays: {why}", why=str(error))
@@ -171,7 +174,7 @@ class DaemonService(Service):
         for warning in loaded.warnings:
             self._log.warn("{warning}", warning=warning)
         parts.channels.use(channels)
-        await self._exchange_lines(parts, loaded.config, drivers)
+        await self._exchange_lines(parts, loaded.config, drivers, calendars)
         self._notifier.tell("READY=1")
         self._log.info("the new configuration is in use")
 
@@ -180,11 +183,13 @@ class DaemonService(Service):
         old = lines_of(self._config)
         return {name: parts.line(options) for name, options in lines_of(config).items() if old.get(name) != options}
 
-    async def _exchange_lines(self, parts: Parts, config: Config, drivers: Mapping[LineName, ILine]) -> None:
+    async def _exchange_lines(
+        self, parts: Parts, config: Config, drivers: Mapping[LineName, ILine], calendars: Mapping[str, Calendar]
+    ) -> None:
         kept = await parts.store.read(operations.lines)
         wanted = lines_of(config)
         self._config = config
-        parts.configure(config)
+        parts.configure(config, calendars)
         stopping: list[ILine] = []
         for name in [name for name in parts.dispatch.ways if name not in wanted]:
             if (way := parts.dispatch.remove(name)) is not None:

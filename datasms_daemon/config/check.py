@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
+from datasms_daemon.config.check_calendars import check_calendars
 from datasms_daemon.config.check_channels import check_channels, is_base_url
 from datasms_daemon.config.check_inbound import check_inbound
 from datasms_daemon.config.check_rules import check_rules
@@ -31,6 +32,7 @@ def check(config: Config, problems: Problems) -> None:
         check_channels,
         _priorities,
         check_senders,
+        check_calendars,
         check_rules,
         check_inbound,
     ):
@@ -98,6 +100,7 @@ def _names(config: Config, problems: Problems) -> None:
             seen.add(entry.name)
     for table, names in (
         ("priority", config.priority),
+        ("calendar", config.calendar),
         ("alias", config.alias),
         ("sender", config.sender),
         ("sender_group", config.sender_group),

@@ -9,7 +9,7 @@ from datasms_daemon.config.references import check_numbers, check_references, ch
 APPLICATIONS = ("registration",)
 """The applications that inbound rules can name as ``app:NAME``."""
 
-OUT_ONLY = ("priority", "sender", "sender_group", "recipient_group", "class_", "has_device")
+OUT_ONLY = ("priority", "sender", "sender_group", "recipient_group", "class_", "calendar", "has_device")
 
 
 def check_inbound(config: Config, problems: Problems) -> None:

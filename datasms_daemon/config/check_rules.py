@@ -37,6 +37,7 @@ def _rules(config: Config, problems: Problems) -> None:
         check_references(
             below(when, "sender_group"), rule.when.sender_group, config.sender_group, "sender group", problems
         )
+        check_references(below(when, "calendar"), rule.when.calendar, config.calendar, "calendar", problems)
         for name in ("sender", "class", "recipient_group"):
             words = rule.when.class_ if name == "class" else getattr(rule.when, name)
             check_references(below(when, name), words, None, name, problems)

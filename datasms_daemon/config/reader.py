@@ -29,7 +29,7 @@ from datasms_daemon.config.problems import Problems, below, nearest
 from datasms_daemon.config.units import parse_duration, parse_size
 from datasms_daemon.model import Secret
 
-LATER_OPTIONS = frozenset({"calendar", "operator", "proxy"})
+LATER_OPTIONS = frozenset({"operator", "proxy"})
 LATER_DRIVERS = frozenset({"http", "smtp"})
 _LATER: Final = "not supported yet"
 _LONGEST_MS = 3650 * 86_400_000
@@ -191,7 +191,7 @@ class Reader:
         return raw if is_right else self._refuse(raw, place, "is not right", right)
 
     def _path(self, raw: object, place: str, right: str) -> object:
-        if place.endswith("_file"):
+        if place.endswith(("_file", ".file")):
             return self._file(raw, place)
         if not isinstance(raw, str) or not raw:
             return self._refuse(raw, place, "is no path", right)

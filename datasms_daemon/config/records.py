@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from datasms_daemon.config.calendars import CalendarOptions
 from datasms_daemon.config.channels import ChannelOptions, DirectChannel
 from datasms_daemon.config.inbound import InboundRule
 from datasms_daemon.config.kinds import DAY, HOUR, MINUTE, Duration, Options, Size
@@ -161,6 +162,10 @@ class Config(Options, frozen=True, kw_only=True):
     sender_defaults: Annotated[
         SenderOptions, Meta(description="What holds for senders where neither they nor their groups say otherwise")
     ] = SenderOptions()
+    calendar: Annotated[
+        dict[str, CalendarOptions],
+        Meta(description="Opening times by name: for rules' conditions", examples=["office"]),
+    ] = {}
     rule: Annotated[
         tuple[Rule, ...], Meta(description="How messages go: the first that matches wins, or adds and continues")
     ] = (Rule(name="everybody", steps=(StepOptions(line=LineName("datasms")),)),)

@@ -31,6 +31,9 @@ class When(Options, frozen=True, kw_only=True):
     class_: Annotated[tuple[str, ...], Meta(description="The message's class", examples=[["!internal"]])] = (
         msgspec.field(default=(), name="class")
     )
+    calendar: Annotated[
+        tuple[str, ...], Meta(description="Calendars that are open when it is accepted", examples=[["!office"]])
+    ] = ()
     has_device: Annotated[
         bool | None, Meta(description="Whether the recipient has a registered device", examples=[True])
     ] = None

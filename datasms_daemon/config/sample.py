@@ -157,7 +157,7 @@ def _setting(option: Option, value: object) -> str:
     """One line of an option; with an example where there is no value to show."""
     if option.kind is Secret:
         return f"{option.name}_file = {_plain_toml(option.name)}\n"
-    if value in (None, msgspec.NODEFAULT, ()) and option.meta.examples:
+    if value in (None, msgspec.NODEFAULT, (), {}) and option.meta.examples:
         value = option.meta.examples[0]
     return f"{option.name} = {_span(plain(option.kind), value)}\n"
 

@@ -106,13 +106,13 @@ class Acceptance:
             operations.remember(db, submission.sender, asked, id_, msgspec.json.encode(answer).decode(), now)
         return Taken(answer, handovers, tuple(one.progress for one in new))
 
-    def explain(self, db: Db, submission: Submission) -> tuple[Explanation, ...] | Refused:
-        """How each recipient's message would go, and why; nothing is stored."""
+    def explain(self, db: Db, submission: Submission, now: int) -> tuple[Explanation, ...] | Refused:
+        """How each recipient's message would go at that moment, and why; nothing is stored."""
         targets, problems = self._targets(db, submission)
         if problems:
             return Refused(tuple(problems))
         return tuple(
-            self._explained(submission, draft, target)
+            self._explained(submission, draft, target, now)
             for draft, found in zip(submission.drafts, targets, strict=True)
             for target in found
         )
@@ -165,12 +165,13 @@ class Acceptance:
 
     # --- what is stored ----------------------------------------------------------------------------------------------
 
-    def _routed(self, submission: Submission, draft: Draft, target: Target) -> Routed:
+    def _routed(self, submission: Submission, draft: Draft, target: Target, now: int) -> Routed:
         return self._router.plan(
             Facts(
                 priority=draft.priority,
                 sender=submission.sender,
                 to=target.to,
+                now=now,
                 sender_groups=self.senders.of(submission.sender).groups,
                 person=target.person,
                 groups=target.groups,
@@ -185,7 +186,7 @@ class Acceptance:
     def _message(
         self, submission: Submission, submission_id: str, draft: Draft, target: Target, now: int
     ) -> NewMessage:
-        routed = self._routed(submission, draft, target)
+        routed = self._routed(submission, draft, target, now)
         priority = self._config.priority[draft.priority]
         id_ = MessageId(self._new_id())
         starts = max(now, draft.send_at or now)
@@ -233,8 +234,8 @@ class Acceptance:
             operations.count_sent(db, name, today, len(handovers))
         return {name: tuple(handovers) for name, handovers in made.items()}
 
-    def _explained(self, submission: Submission, draft: Draft, target: Target) -> Explanation:
-        routed = self._routed(submission, draft, target)
+    def _explained(self, submission: Submission, draft: Draft, target: Target, now: int) -> Explanation:
+        routed = self._routed(submission, draft, target, now)
         steps = tuple(
             ExplainedStep(step.line, step.wait_ms, step.success, self._parts(draft, step.line)) for step in routed.plan
         )

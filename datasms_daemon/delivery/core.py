@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec import structs
 from twisted.internet.defer import Deferred
@@ -37,6 +37,7 @@ from datasms_daemon.model import (
 from datasms_daemon.ops.metrics import Metrics
 from datasms_daemon.ops.shield import shield
 from datasms_daemon.rules import lifecycle
+from datasms_daemon.rules.calendars import Calendar
 from datasms_daemon.rules.lifecycle import Decision
 from datasms_daemon.rules.numbers import normalise
 from datasms_daemon.rules.routing import Router
@@ -62,6 +63,7 @@ class Core:
         changes: Changes,
         metrics: Metrics,
         has_room: Callable[[], bool],
+        calendars: Mapping[str, Calendar],
     ) -> None:
         self._store = store
         self._now_ms = now_ms
@@ -75,12 +77,12 @@ class Core:
         self._metrics = metrics
         self._has_room = has_room
         self._not_ready: str | None = "starting"
-        self.configure(config)
+        self.configure(config, calendars)
 
-    def configure(self, config: Config) -> None:
+    def configure(self, config: Config, calendars: Mapping[str, Calendar]) -> None:
         """From now on these rules and priorities hold; what was accepted keeps its plan."""
         self._config = config
-        self._acceptance = Acceptance(config, Router(config), self._new_id, self._mac_key)
+        self._acceptance = Acceptance(config, Router(config, calendars), self._new_id, self._mac_key)
 
     @property
     def config(self) -> Config:
@@ -175,7 +177,8 @@ class Core:
     async def explain(self, submission: Submission) -> tuple[Explanation, ...] | Refused:
         """How each message would go, and why."""
         acceptance = self._acceptance
-        return await self._store.read(lambda db: acceptance.explain(db, submission))
+        now = self._now_ms()
+        return await self._store.read(lambda db: acceptance.explain(db, submission, now))
 
     async def dossier(self, id_: MessageId, sender: str | None) -> Dossier | None:
         """All of one message; None when there is none that this sender may see."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+from datasms_daemon.rules.calendars import Calendar
 from datasms_daemon.rules.patterns import NUMBER_REACH, TEXT_REACH, compile_pattern
 
 TextCheck = Callable[[str | None], bool]
@@ -45,6 +46,19 @@ def groups_check(alternatives: Sequence[str]) -> Callable[[Collection[str]], boo
 
     def holds(groups: Collection[str]) -> bool:
         return unwanted.isdisjoint(groups) and (not wanted or not wanted.isdisjoint(groups))
+
+    return holds
+
+
+def calendar_check(alternatives: Sequence[str], calendars: Mapping[str, Calendar]) -> Callable[[int], bool]:
+    """Whether one of the calendars asked for is open at a moment, and none of those excluded. KeyError: no such one."""
+    listed, excluded = split_not(alternatives)
+    wanted, unwanted = [calendars[name] for name in listed], [calendars[name] for name in excluded]
+
+    def holds(at: int) -> bool:
+        if any(calendar.is_open(at) for calendar in unwanted):
+            return False
+        return not wanted or any(calendar.is_open(at) for calendar in wanted)
 
     return holds
 

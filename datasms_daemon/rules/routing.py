@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Protocol
 
 from datasms_daemon.model import LineName, OnUnknown, Plan, Record, SkippedLine, Step, Success
-from datasms_daemon.rules.conditions import groups_check, number_check, text_check, word_check
+from datasms_daemon.rules.calendars import Calendar
+from datasms_daemon.rules.conditions import calendar_check, groups_check, number_check, text_check, word_check
 
 DATASMS = "datasms"
 
@@ -24,12 +26,13 @@ class Facts(Record, frozen=True):
 
     ``groups`` are the recipient's and ``sender_groups`` the sender's, with their parents. ``lines`` are those the
     request asks for and ``allowed_lines`` those the sender may use; None means all. ``to`` None is a person without a
-    phone number.
+    phone number; ``now`` is when, in UTC ms.
     """
 
     priority: str
     sender: str
     to: str | None
+    now: int = 0
     sender_groups: Collection[str] = ()
     person: str | None = None
     groups: frozenset[str] = frozenset()
@@ -61,6 +64,8 @@ class _When(Protocol):
     def recipient_group(self) -> Sequence[str]: ...
     @property
     def class_(self) -> Sequence[str]: ...
+    @property
+    def calendar(self) -> Sequence[str]: ...
     @property
     def has_device(self) -> bool | None: ...
     @property
@@ -126,15 +131,15 @@ _Check = Callable[[Facts], bool]
 class _Compiled:
     """A rule ready to be asked; the cheap checks come first."""
 
-    def __init__(self, rule: _Rule, aliases: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, rule: _Rule, aliases: Mapping[str, Sequence[str]], calendars: Mapping[str, Calendar]) -> None:
         self.name = rule.name
         self.steps = rule.steps
         self.continues = rule.continue_
         self.priority = word_check(rule.when.priority)
-        self.checks = tuple(_checks(rule.when, aliases))
+        self.checks = tuple(_checks(rule.when, aliases, calendars))
 
 
-def _checks(when: _When, aliases: Mapping[str, Sequence[str]]) -> list[_Check]:
+def _checks(when: _When, aliases: Mapping[str, Sequence[str]], calendars: Mapping[str, Calendar]) -> list[_Check]:
     checks: list[_Check] = []
     if when.has_device is not None:
         wanted = when.has_device
@@ -148,6 +153,9 @@ def _checks(when: _When, aliases: Mapping[str, Sequence[str]]) -> list[_Check]:
     if when.sender_group:
         sender_group = groups_check(when.sender_group)
         checks.append(lambda facts: sender_group(facts.sender_groups))
+    if when.calendar:
+        is_time = calendar_check(when.calendar, calendars)
+        checks.append(lambda facts: is_time(facts.now))
     if when.recipient_group:
         group = groups_check(when.recipient_group)
         checks.append(lambda facts: group(facts.groups))
@@ -163,11 +171,12 @@ def _checks(when: _When, aliases: Mapping[str, Sequence[str]]) -> list[_Check]:
 class Router:
     """The rules of one configuration. Built once, never changes; a reload builds another one.
 
-    PatternError or KeyError from the constructor: options that the loader would have refused.
+    ``calendars`` are those that conditions may name. PatternError or KeyError from the constructor: options that the
+    loader would have refused.
     """
 
-    def __init__(self, options: RoutingOptions) -> None:
-        rules = [_Compiled(rule, options.alias) for rule in options.rule if rule.enabled]
+    def __init__(self, options: RoutingOptions, calendars: Mapping[str, Calendar] = MappingProxyType({})) -> None:
+        rules = [_Compiled(rule, options.alias, calendars) for rule in options.rule if rule.enabled]
         self._rules = {name: tuple(rule for rule in rules if rule.priority(name)) for name in options.priority}
         self._priorities = options.priority
         self._lines = {line.name: line for line in options.line}

@@ -160,7 +160,7 @@ def test_rules_decide_by_priority_and_group(daemon: FakeDaemon) -> None:
 
 def limited(daemon: FakeDaemon, **limits: tuple[str, ...]) -> None:
     """From now on all senders have these limits."""
-    daemon.parts.configure(replace(daemon.parts.config, sender_defaults=SenderOptions(**limits)))
+    daemon.parts.configure(replace(daemon.parts.config, sender_defaults=SenderOptions(**limits)), {})
 
 
 def test_a_recipient_whom_the_sender_may_not_write_to_refuses_all(daemon: FakeDaemon) -> None:

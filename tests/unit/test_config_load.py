@@ -108,6 +108,13 @@ numbers = ["!^\\+4206011", "$o2"]
 priorities = ["high", "normal"]
 [sender_defaults]
 priorities = ["!high"]
+[calendar.office]
+timezone = "Europe/Prague"
+hours = { mon-fri = "08:00-17:00", sat = ["08:00-10:00", "22:00-06:00"] }
+holidays = "CZ"
+exceptions = { 2026-12-24 = "closed", 2026-12-31 = ["08:00-12:00", "13:00-14:00"] }
+file = "closures.ics"
+events = "closed"
 [[rule]]
 name = "night-shift alarms"
 enabled = true
@@ -119,6 +126,7 @@ sender_group = "!machines"
 recipient = ["$o2", "!^\\+4216"]
 recipient_group = ["night-shift"]
 class = ["internal"]
+calendar = ["!office"]
 has_device = true
 text = ["^alarm"]
 [[rule.steps]]
@@ -143,11 +151,19 @@ enabled = false
 
 NAMED_FILES = ("gateway.pem", "gateway.key", "clients.pem", "clients.key", "smsc-ca.pem", "firebase.json", "fcm-ca.pem")
 
+CLOSURES = (
+    "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTART;VALUE=DATE:20260701\r\nRRULE:FREQ=YEARLY\r\n"
+    "END:VEVENT\r\nEND:VCALENDAR\r\n"
+)
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     for name in NAMED_FILES:
         (tmp_path / name).write_text("{}")
+    (tmp_path / "closures.ics").write_text(CLOSURES)
+    (tmp_path / "empty.ics").write_text("BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n")
+    (tmp_path / "fine.ics").write_text(CLOSURES.replace("YEARLY", "MINUTELY"))
     password = tmp_path / "smsc-password"
     password.write_text("s3cret\n")
     password.chmod(0o600)
@@ -184,7 +200,12 @@ def test_a_file_with_every_option_set_is_read_as_written(file: Path) -> None:
     assert (line.rate, line.port, line.alphabet, line.bad_credentials_pause) == (12.5, 3550, "latin-1", 600_000)
     assert channel.credentials_file == file.parent / "firebase.json"
     assert config.alias == {"o2": (r"^\+42060[12]", r"^\+42072")}
+    office = config.calendar["office"]
+    assert office.hours == {"mon-fri": ("08:00-17:00",), "sat": ("08:00-10:00", "22:00-06:00")}
+    assert office.exceptions["2026-12-24"] == ("closed",)
+    assert office.file == file.parent / "closures.ics"
     first = config.rule[0]
+    assert first.when.calendar == ("!office",)
     assert first.continue_
     assert first.when.class_ == ("internal",)
     assert first.when.sender_group == ("!machines",)

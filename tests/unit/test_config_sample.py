@@ -32,6 +32,9 @@ SECRETS = ("password", "client_secret", "token", "api_key", "hook_secret")
 def test_every_option_in_the_sample_can_be_set_as_it_stands_there(tmp_path: Path) -> None:
     for name in ("certificate.pem", "key.pem", "ca.pem", "firebase.json", "vapid.pem", *SECRETS):
         (tmp_path / name).write_text("x")
+    (tmp_path / "closures.ics").write_text(
+        "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTART;VALUE=DATE:20260701\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+    )
     path = tmp_path / "datasms.toml"
     path.write_text(re.sub(r"^#(?=[^ ])", "", sample(), flags=re.MULTILINE))
     config = load(path, {})

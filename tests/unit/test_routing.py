@@ -4,10 +4,12 @@ from itertools import product
 
 import pytest
 
+from datasms_daemon.config.calendars import CalendarOptions
 from datasms_daemon.config.kinds import Duration
 from datasms_daemon.config.records import Config, DatasmsLine, InboundRule, Priority, Rule, SmppLine, StepOptions, When
 from datasms_daemon.model import InboundText, LineName, OnUnknown, SkippedLine, Step, Success
 from datasms_daemon.rules.inbound import InboundRouter
+from datasms_daemon.rules.opening_hours import calendar_of
 from datasms_daemon.rules.routing import Facts, Routed, Router
 
 APP, SMS, BACKUP = LineName("datasms"), LineName("sms-o2"), LineName("sms-2")
@@ -220,3 +222,15 @@ def test_inbound_rules_know_text_line_and_the_number_that_wrote() -> None:
     assert router.target(inbound("x", from_="+421905123456")) == "account:slovak"
     assert router.target(inbound("y", from_="+421905123456")) is None
     assert router.target(inbound("y", from_="O2")) is None
+
+
+OFFICE = calendar_of(CalendarOptions(timezone="UTC", hours={"mon-fri": ("08:00-17:00",)}))
+# Friday 27 November 2026, noon and evening.
+NOON, EVENING = 1_795_780_800_000, 1_795_806_000_000
+
+
+@pytest.mark.parametrize(("calendar", "by_day", "by_night"), [("office", True, False), ("!office", False, True)])
+def test_a_rule_may_hold_while_a_calendar_is_open_or_closed(calendar: str, by_day: bool, by_night: bool) -> None:
+    router = Router(Config(line=LINES, rule=(only_when(calendar=(calendar,)),)), {"office": OFFICE})
+    assert bool(router.plan(facts(now=NOON)).plan) is by_day
+    assert bool(router.plan(facts(now=EVENING)).plan) is by_night
