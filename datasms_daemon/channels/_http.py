@@ -10,14 +10,14 @@ import re
 from typing import NamedTuple, cast
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IConsumer, IDelayedCall, IProtocol, IReactorTime, ITCPTransport
+from twisted.internet.interfaces import IDelayedCall, IProtocol, IReactorTime, ITCPTransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import URI, ResponseDone, ResponseFailed, ResponseNeverReceived
 from twisted.web.http import PotentialDataLoss, _ChunkedTransferDecoder
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import UNKNOWN_LENGTH, IAgent, IAgentEndpointFactory, IBodyProducer, IClientRequest, IResponse
-from zope.interface import implementer
+from twisted.web.iweb import UNKNOWN_LENGTH, IAgent, IAgentEndpointFactory, IClientRequest, IResponse
+from zope.interface import Attribute, Interface, implementer
 
 from datasms_daemon.errors import DatasmsError
 
@@ -44,11 +44,10 @@ class NotHttp(DatasmsError):
     """What came is no HTTP answer, or one that can be read in two ways."""
 
 
-class Exchange(IBodyProducer):
-    """A request body that is written at once and is told which connection carries it."""
+class Exchange(Interface):
+    """What takes the place of a body producer: the whole body, which leaves together with the head."""
 
-    def startProducing(consumer: IConsumer) -> Deferred[None]:  # noqa: N805
-        """The whole body is written to ``consumer`` before this returns."""
+    body: bytes = Attribute("All of it.")
 
     def written_to(connection: Connection) -> None:  # noqa: N805
         """The request is being written to ``connection``."""
@@ -78,7 +77,7 @@ class KeepingAgent:
         method: bytes,
         uri: bytes,
         headers: Headers | None = None,
-        bodyProducer: IBodyProducer | None = None,
+        bodyProducer: object = None,
     ) -> Deferred[IResponse]:
         """IAgent: the answer's head. Fails as Twisted's own agent does; cancelling closes the connection."""
         exchange = cast(Exchange, bodyProducer)
@@ -87,7 +86,7 @@ class KeepingAgent:
         path_at = uri.find(b"/", uri.find(b"//") + 2)
         origin = self._origin(uri if path_at < 0 else uri[:path_at])
         path = b"/" if path_at < 0 else uri[path_at:]
-        head = _head(method, path, origin.host, headers or Headers(), cast(int, exchange.length))
+        head = _head(method, path, origin.host, headers or Headers(), len(exchange.body))
         connection = self._take((origin.uri.host, origin.uri.port))
         if connection is not None:
             return connection.ask(head, exchange)
@@ -190,8 +189,7 @@ class Connection(Protocol):
         self._received = 0
         waiting = self._waiting = Deferred(self._cancelled)
         exchange.written_to(self)
-        self._transport.write(head)
-        exchange.startProducing(cast(IConsumer, self._transport))
+        self._transport.write(head + exchange.body)
         return waiting
 
     def abort(self) -> None:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import traceback
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from OpenSSL import SSL
 from treq.client import HTTPClient
 from treq.cookies import IndexableCookieJar
 from twisted.internet import defer
-from twisted.internet.defer import Deferred, DeferredSemaphore, succeed
+from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionClosed, DNSLookupError
-from twisted.internet.interfaces import IConsumer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -161,7 +160,7 @@ class SafeClient:
             method,
             url,
             headers=sent,
-            data=exchange,
+            data=cast(IBodyProducer, exchange),  # our own agent beneath knows what it is
             cookies=self._cookies,
             allow_redirects=False,
             unbuffered=True,
@@ -193,8 +192,7 @@ class _Exchange(Protocol):
     """One request's body on its way out and the answer's on its way in, and the connection it runs on."""
 
     def __init__(self, body: bytes) -> None:
-        self.length = len(body)
-        self._body = body
+        self.body = body
         self._connection: Connection | None = None
         self._answered = False
         self._received = 0
@@ -214,19 +212,6 @@ class _Exchange(Protocol):
         """Close the connection at once, unless the exchange is over and it is ours no more."""
         if self._connection is not None and not self._answered:
             self._connection.abort()
-
-    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
-        consumer.write(self._body)
-        return succeed(None)
-
-    def pauseProducing(self) -> None:
-        """Everything was written at once."""
-
-    def resumeProducing(self) -> None:
-        """Everything was written at once."""
-
-    def stopProducing(self) -> None:
-        """Everything was written at once."""
 
     def body_of(self, response: IResponse) -> Deferred[bytes]:
         """The whole body; AnswerRefused if it is too large, else why it did not come."""
@@ -257,7 +242,7 @@ class _PlainAgent:
         self._agent = agent
 
     def request(
-        self, method: bytes, uri: bytes, headers: Headers | None = None, body_producer: IBodyProducer | None = None
+        self, method: bytes, uri: bytes, headers: Headers | None = None, body_producer: object = None
     ) -> Deferred[IResponse]:
         headers = headers or Headers()
         headers.setRawHeaders(b"Accept-Encoding", [b"identity"])

@@ -16,7 +16,6 @@ from OpenSSL import SSL, crypto
 from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
 from twisted.internet import ssl
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.interfaces import (
     IHandshakeListener,
     IOpenSSLClientConnectionCreator,
@@ -31,6 +30,7 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from datasms_daemon.crypto.prompt import PromptTls, PromptTlsFactory
 from datasms_daemon.errors import ConfigError, DatasmsError
 
 # Whom to trust; None: the system's certificate authorities.
@@ -97,7 +97,8 @@ class VerifiedEndpoint:
     def __init__(
         self, peer: VerifiedPeer, endpoint: IStreamClientEndpoint, clock: IReactorTime, timeout_s: float
     ) -> None:
-        self._tls = wrapClientTLS(peer, endpoint, clock)
+        self._peer = peer
+        self._endpoint = endpoint
         self._clock = clock
         self._timeout_s = timeout_s
 
@@ -106,9 +107,11 @@ class VerifiedEndpoint:
         return Deferred.fromCoroutine(self._connect(protocol_factory)).addTimeout(self._timeout_s, self._clock)
 
     async def _connect(self, factory: IProtocolFactory) -> IProtocol:
-        relay = await self._tls.connect(Factory.forProtocol(lambda: _AfterHandshake(factory)))
-        assert isinstance(relay, _AfterHandshake)
-        return await relay.ready
+        relays = Factory.forProtocol(lambda: _AfterHandshake(factory))
+        tls = await self._endpoint.connect(PromptTlsFactory(self._peer, True, relays, self._clock))
+        assert isinstance(tls, PromptTls)
+        assert isinstance(tls.wrappedProtocol, _AfterHandshake)
+        return await tls.wrappedProtocol.ready
 
 
 @implementer(IHandshakeListener)

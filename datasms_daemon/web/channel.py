@@ -8,12 +8,13 @@ looks at once a second, so that a request starts and cancels no timer.
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from enum import Enum
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
-from twisted.internet.interfaces import IProtocol, ITCPTransport
+from twisted.internet.interfaces import IAddress, IProtocol, ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
@@ -199,11 +200,14 @@ class Channel(HTTPChannel):
     _log = Logger()
     _served = 0
     _wire = 0
+    _head = b""
 
     def connectionMade(self) -> None:
         limits = self.site.limits
         self.MAX_LENGTH = self.totalHeadersSize = limits.head_bytes
         self.maxHeaders = limits.headers
+        # Twisted asks for both with each request, and the kernel each time.
+        self._here, self._there = self.transport.getHost(), self.transport.getPeer()
         self._wait(Phase.HEAD, limits.head_s)
         self.site.opened(self)
         HTTPChannel.connectionMade(self)
@@ -271,6 +275,8 @@ class Channel(HTTPChannel):
         return persistent
 
     def requestDone(self, request: Request) -> None:
+        if self._head:
+            self.write(b"")
         if self.phase is not Phase.CLOSING:
             if self.persistent:
                 self._wait(Phase.IDLE, self.site.limits.idle_s)
@@ -284,7 +290,21 @@ class Channel(HTTPChannel):
             for value in values:
                 lines += (name, b": ", value, b"\r\n")
         lines.append(b"\r\n")
-        self.transport.write(b"".join(lines))
+        self._head = b"".join(lines)
+
+    def write(self, data: bytes) -> None:
+        # The head leaves with what follows it, in one TLS record and one packet.
+        head, self._head = self._head, b""
+        self.transport.write(head + data)
+
+    def writeSequence(self, iovec: Iterable[bytes]) -> None:
+        self.write(b"".join(iovec))
+
+    def getHost(self) -> IAddress:
+        return self._here
+
+    def getPeer(self) -> IAddress:
+        return self._there
 
     def refuse(self, problem: HttpProblem) -> None:
         """Answers with ``problem`` at once, reads nothing more, and closes a moment later, so that a client that is
@@ -300,7 +320,7 @@ class Channel(HTTPChannel):
             headers.addRawHeader(name, value)
         headers.addRawHeader(b"Content-Length", b"%d" % len(body))
         self.writeHeaders(b"HTTP/1.1", b"%d" % problem.status, REASONS[problem.status], headers)
-        self.transport.write(body)
+        self.write(body)
         self._networkProducer.pauseProducing()
 
     def too_large(self) -> HttpProblem:

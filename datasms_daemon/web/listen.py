@@ -18,10 +18,11 @@ from twisted.internet.interfaces import (
     IReactorTime,
     IReactorUNIX,
 )
-from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
 from datasms_daemon.config.units import parse_listen
+from datasms_daemon.crypto.prompt import PromptTlsFactory
 from datasms_daemon.crypto.tls import CIPHERS
 from datasms_daemon.errors import ConfigError
 from datasms_daemon.web.site import Site
@@ -69,7 +70,7 @@ class ServerCertificate:
         return context
 
 
-class _TlsFactory(TLSMemoryBIOFactory):
+class _TlsFactory(PromptTlsFactory):
     """Refuses a connection that the site has no room for before TLS begins."""
 
     def __init__(self, certificate: ServerCertificate, site: Site, clock: IReactorTime) -> None:

@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IConsumer, IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransportWithDisconnection
@@ -67,26 +67,12 @@ class Body(Protocol):
 
     def __init__(self, body: bytes) -> None:
         self.body = body
-        self.length = len(body)
         self.received = b""
         self.end: Failure | None = None
         self.connection: Connection | None = None
 
     def written_to(self, connection: Connection) -> None:
         self.connection = connection
-
-    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
-        consumer.write(self.body)
-        return succeed(None)
-
-    def pauseProducing(self) -> None:
-        """All was written."""
-
-    def resumeProducing(self) -> None:
-        """All was written."""
-
-    def stopProducing(self) -> None:
-        """All was written."""
 
     def dataReceived(self, data: bytes) -> None:
         self.received += data
