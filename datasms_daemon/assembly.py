@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, tzinfo
 from pathlib import Path
 from random import Random
 from typing import TypeVar
@@ -18,6 +19,7 @@ from datasms_daemon.channels._connect import Reactor as ChannelReactor
 from datasms_daemon.channels.presence import Presence
 from datasms_daemon.config.calendars import calendars_of
 from datasms_daemon.config.records import Config, DatasmsLine, LineOptions, SmppLine
+from datasms_daemon.config.units import parse_zone
 from datasms_daemon.crypto.certificates import write_private
 from datasms_daemon.delivery.backend import Backend
 from datasms_daemon.delivery.changes import Changes
@@ -25,13 +27,14 @@ from datasms_daemon.delivery.channels import ChannelHost, Channels
 from datasms_daemon.delivery.core import Core
 from datasms_daemon.delivery.deadlines import Deadlines
 from datasms_daemon.delivery.directory import Directory
-from datasms_daemon.delivery.dispatch import Dispatch, Way
-from datasms_daemon.delivery.handover import LineFacts
+from datasms_daemon.delivery.dispatch import Dispatch
+from datasms_daemon.delivery.handover import OURSELVES, LineFacts
 from datasms_daemon.delivery.host import LineHost
 from datasms_daemon.delivery.inbound import InboundTexts
 from datasms_daemon.delivery.keys import Keys
 from datasms_daemon.delivery.receipts import Receipts
 from datasms_daemon.delivery.registration import RegistrationNumbers
+from datasms_daemon.delivery.ways import Way
 from datasms_daemon.delivery.withdrawal import Withdrawals
 from datasms_daemon.interfaces import IApplication, ILine, IOperatedChannel
 from datasms_daemon.lines.datasms import DatasmsDriver
@@ -42,6 +45,7 @@ from datasms_daemon.ops.disk import DiskRoom
 from datasms_daemon.ops.ids import IdSource
 from datasms_daemon.ops.metrics import Metrics
 from datasms_daemon.rules.calendars import Calendar
+from datasms_daemon.rules.days import Days
 from datasms_daemon.rules.inbound import InboundRouter
 from datasms_daemon.services import Services
 from datasms_daemon.store.operations import LineRow
@@ -50,8 +54,6 @@ from datasms_daemon.store.store import Store
 T = TypeVar("T")
 RandomBytes = Callable[[int], bytes]
 SECRET_BYTES = 32
-OURSELVES = "datasms"
-"""The sender of the daemon's own messages."""
 
 
 class Reactor(ChannelReactor, IReactorCore, IReactorThreads, IReactorUNIX):
@@ -68,6 +70,7 @@ class Parts:
         assert state_dir is not None, "the loader fills it in"
         now = clock.now_ms
         self.config = config
+        self.days = Days(zone_of(config))
         self.store = store
         self.clock = clock
         self.metrics = Metrics()
@@ -83,8 +86,8 @@ class Parts:
         self.receipts = Receipts(store, now, self.changes, self.metrics)
         self.deadlines = Deadlines(store, reactor, now, self.changes, self.metrics)
         self.dispatch = Dispatch(
-            store, reactor, now, self._random.random, mac_key, self._is_urgent, self._shows_text, self.changes,
-            self.metrics, self._forget,
+            store, reactor, now, lambda at: self.days.at(at), self._random.random, mac_key, self._is_urgent,
+            self._shows_text, self.changes, self.metrics, self._forget,
         )  # fmt: skip
         self.withdrawals = Withdrawals(store, lambda: self.channels, now, self.presence.withdraw)
         self.changes.connect(self.dispatch.wake, self.deadlines.pull, self._finished, self.withdrawals.applied)
@@ -122,14 +125,15 @@ class Parts:
     def way(self, line: ILine, options: LineOptions, kept: LineRow) -> Way:
         """A line as dispatch keeps it."""
         to_devices = isinstance(options, DatasmsLine)
-        facts = LineFacts(options.name, options.driver, to_devices, line.lease_ms, options.share)
+        facts = LineFacts(options.name, options.driver, to_devices, line.lease_ms, options.share, options.day_limit)
         # SMPP paces itself, part by part.
         rate = options.rate if to_devices else None
-        return Way(line, facts, options.day_limit, rate, kept)
+        return Way(line, facts, rate, kept)
 
     def configure(self, config: Config, calendars: Mapping[str, Calendar]) -> None:
         """From now on this configuration holds, and these calendars of it; its lines are the caller's business."""
         self.config = config
+        self.days = Days(zone_of(config))
         self.texts.router = InboundRouter(config)
         self.core.configure(config, calendars)
 
@@ -183,6 +187,11 @@ def _secret(path: Path, random: RandomBytes) -> bytes:
     if not path.exists():
         write_private(path, random(SECRET_BYTES))
     return path.read_bytes()
+
+
+def zone_of(config: Config) -> tzinfo:
+    """The zone whose days limits count by."""
+    return parse_zone(config.daemon.timezone) or UTC
 
 
 def lines_of(config: Config) -> dict[LineName, LineOptions]:

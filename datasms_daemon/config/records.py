@@ -52,6 +52,9 @@ class Daemon(Options, frozen=True, kw_only=True):
         ),
     ] = None
     country: Annotated[str, Meta(description="How national phone numbers are read (ISO 3166 letters)")] = "CZ"
+    timezone: Annotated[
+        str, Meta(description="Whose days and months limits, quotas and reports count by", examples=["Europe/Prague"])
+    ] = "UTC"
 
 
 class Store(Options, frozen=True, kw_only=True):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from datetime import UTC, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from datasms_daemon.config.kinds import DAY, HOUR, MINUTE, SECOND
 
@@ -44,6 +46,16 @@ def parse_listen(text: str) -> tuple[str, int] | None:
     except ValueError:
         return None
     return (address, port) if port <= 65535 and (version == 6) == (match["v6"] is not None) else None
+
+
+def parse_zone(name: str) -> tzinfo | None:
+    """The time zone of an IANA name such as ``Europe/Prague``; None when there is no such zone."""
+    if name == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
 
 
 def _parse(text: str, units: dict[str, int]) -> int | None:

@@ -279,10 +279,12 @@ class Core:
         views = []
         for name, way in self._dispatch.ways.items():
             status = way.status(today)
-            sent, limit = way.sent_on(today), way.day_limit
             views.append(
-                LineView(name, way.facts.driver, status.state, status.reason, sent, limit, waiting.get(name, 0))
-            )
+                LineView(
+                    name, way.facts.driver, status.state, status.reason, way.sent_on(today), way.facts.day_limit,
+                    waiting.get(name, 0), way.is_lifted(today),
+                )
+            )  # fmt: skip
         return tuple(views)
 
     async def pause(self, line: str, by: str) -> LineView | None:

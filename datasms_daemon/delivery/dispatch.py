@@ -7,8 +7,6 @@ runs by itself. Nothing waits in memory: what no line has room for stays ready i
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import TypeVar
 
 from twisted.internet.defer import Deferred
@@ -16,97 +14,32 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from datasms_daemon.config.kinds import DAY
 from datasms_daemon.delivery import handover as units
 from datasms_daemon.delivery.changes import Changes
 from datasms_daemon.delivery.handover import LineFacts, Settled
 from datasms_daemon.delivery.retirement import alarm
+from datasms_daemon.delivery.ways import Way
 from datasms_daemon.errors import DiskFull, StoreFailed
-from datasms_daemon.interfaces import ILine
 from datasms_daemon.model import (
     DeviceId,
     Handover,
     HandoverResult,
     LineName,
-    LineState,
-    LineStatus,
     Progress,
 )
 from datasms_daemon.ops.metrics import Metrics
 from datasms_daemon.rules import lifecycle
-from datasms_daemon.rules.buckets import Bucket
+from datasms_daemon.rules.days import Day
 from datasms_daemon.rules.lifecycle import OUTCOME_NAMES, Handed
-from datasms_daemon.rules.precedence import Precedence
+from datasms_daemon.rules.limits import Mark, crossed
 from datasms_daemon.store import messages
-from datasms_daemon.store.operations import LineRow
 from datasms_daemon.store.store import Db, Store, Unit
 
 T = TypeVar("T")
 
 BATCH = 100
 FULL_DISK_PAUSE_S = 1.0
-
-
-class Way:
-    """One line as dispatch keeps it: its driver, an operator's pause, the day's count, and room given away.
-
-    ``rate`` is messages a second, None when the driver needs no pacing. ``has_work`` is False only when a claim has
-    found less than there was room for and nothing became ready since: then room alone is no reason to look.
-    """
-
-    def __init__(self, line: ILine, facts: LineFacts, day_limit: int | None, rate: float | None, kept: LineRow) -> None:
-        self.line = line
-        self.facts = facts
-        self.day_limit = day_limit
-        self.paused = kept.paused
-        self.resumed = kept.resumed
-        self.day = kept.day
-        self.sent = kept.sent
-        self.bucket = None if rate is None else Bucket(max(1, round(rate)), rate)
-        self.precedence = Precedence()
-        self.reserved = 0
-        self.pulling = False
-        self.woken = False
-        self.resting = False
-        self.has_work = True
-
-    def room(self, today: str, now: int) -> int:
-        """How many messages may be claimed now."""
-        if self.paused or self.is_exhausted(today):
-            return 0
-        room = self.line.room() - self.reserved
-        if self.bucket is not None:
-            # One at a time: a line that must go slowly has no need of batches.
-            room = min(room, int(self.bucket.wait(now) == 0) - self.reserved)
-        if self.day_limit is not None and not self.is_resumed(today):
-            room = min(room, self.day_limit - self.sent_on(today) - self.reserved)
-        return max(0, room)
-
-    def sent_on(self, today: str) -> int:
-        """Hand-overs of this day."""
-        return self.sent if self.day == today else 0
-
-    def is_resumed(self, today: str) -> bool:
-        """Whether an operator lifted the limit for this day."""
-        return self.resumed and self.day == today
-
-    def is_exhausted(self, today: str) -> bool:
-        """Whether the day limit stops the line."""
-        return self.day_limit is not None and self.sent_on(today) >= self.day_limit and not self.is_resumed(today)
-
-    def count(self, today: str, sent: int) -> None:
-        """Adds hand-overs to the day's count; a new day starts anew."""
-        if self.day != today:
-            self.day, self.sent, self.resumed = today, 0, False
-        self.sent += sent
-
-    def status(self, today: str) -> LineStatus:
-        """The line's own word, unless we hold it back."""
-        if self.paused:
-            return LineStatus(LineState.PAUSED, "paused by an operator")
-        if self.is_exhausted(today):
-            return LineStatus(LineState.PAUSED, "day limit reached; resume it to go on")
-        return self.line.status()
+LONGEST_REST_MS = 60_000
 
 
 class Dispatch:
@@ -119,6 +52,7 @@ class Dispatch:
         store: Store,
         reactor: IReactorTime,
         now_ms: Callable[[], int],
+        day_of: Callable[[int], Day],
         jitter: Callable[[], float],
         mac_key: bytes,
         is_urgent: Callable[[str], bool],
@@ -130,6 +64,7 @@ class Dispatch:
         self._store = store
         self._reactor = reactor
         self._now_ms = now_ms
+        self._day_of = day_of
         self._jitter = jitter
         self._mac_key = mac_key
         self._is_urgent = is_urgent
@@ -159,8 +94,8 @@ class Dispatch:
         return way
 
     def today(self) -> str:
-        """The day that limits count by, in UTC."""
-        return _date(self._now_ms() // DAY)
+        """The day that limits count by."""
+        return self._day_of(self._now_ms()).name
 
     def reserve(self, wanted: int) -> dict[LineName, int]:
         """Room put aside on lines to devices, for messages that are about to be accepted; give it back."""
@@ -203,14 +138,19 @@ class Dispatch:
             self._rest(way)
 
     def _rest(self, way: Way) -> None:
-        """A line that goes as fast as it may is looked at again when it may go on."""
-        wait = 0 if way.bucket is None else way.bucket.wait(self._now_ms())
-        if wait > 0 and not way.resting:
-            way.resting = True
-            self._reactor.callLater(wait / 1000, self._rested, way)
+        """A line that goes as fast as it may, or has reached its day limit, is looked at when it may go on."""
+        now = self._now_ms()
+        day = self._day_of(now)
+        wait = way.wait(day.name, now, day.ends_at)
+        if way.rest is not None and wait > 0:
+            way.rest.cancel()
+            way.rest = None
+        if wait > 0:
+            # The wall clock may be set while we wait.
+            way.rest = self._reactor.callLater(min(wait, LONGEST_REST_MS) / 1000, self._rested, way)
 
     def _rested(self, way: Way) -> None:
-        way.resting = False
+        way.rest = None
         self.made_room(way.facts.name)
 
     def begin(self, name: LineName, handovers: tuple[Handover, ...]) -> None:
@@ -226,6 +166,10 @@ class Dispatch:
     async def stop(self, limit_s: float) -> None:
         """No more claims; returns when every hand-over is written down, or after ``limit_s`` seconds."""
         self._stopping = True
+        for way in self._ways.values():
+            if way.rest is not None:
+                way.rest.cancel()
+                way.rest = None
         if not self._running:
             return
         idle = self._idle = Deferred()
@@ -243,9 +187,13 @@ class Dispatch:
             way.bucket.take(self._now_ms(), sent)
         before = way.sent_on(today)
         way.count(today, sent)
-        if way.day_limit is not None and before * 2 < way.day_limit <= (before + sent) * 2:
+        mark = crossed(before, way.sent, way.facts.day_limit)
+        if mark is None:
+            return
+        self._metrics.day_limits.labels(way.facts.name, mark).inc()
+        if mark is Mark.HALF:
             self._log.warn("line {line} has used half of its day limit", line=way.facts.name)
-        if way.is_exhausted(today):
+        else:
             self._log.warn("line {line} has reached its day limit and stops until resumed", line=way.facts.name)
 
     async def _pull(self, way: Way) -> None:
@@ -347,9 +295,3 @@ class Dispatch:
         self._running.discard(running)
         if not self._running and self._idle is not None and not self._idle.called:
             self._idle.callback(None)
-
-
-@lru_cache(maxsize=2)
-def _date(day: int) -> str:
-    """Of the day that begins so many days after 1970."""
-    return datetime.fromtimestamp(day * DAY / 1000, UTC).date().isoformat()

@@ -21,22 +21,27 @@ from datasms_daemon.model import (
 )
 from datasms_daemon.rules import lifecycle, receipts
 from datasms_daemon.rules.lifecycle import Decision, Handed
+from datasms_daemon.rules.limits import crossed
 from datasms_daemon.rules.precedence import Precedence, choose
 from datasms_daemon.store import directory, handovers, messages, operations, pushes
 from datasms_daemon.store.messages import Sealed
 from datasms_daemon.store.retirement import Hold
 from datasms_daemon.store.store import Db
 
+OURSELVES = "datasms"
+"""Who did it where nobody asked for it: the sender of the daemon's own messages."""
+
 
 class LineFacts(msgspec.Struct, frozen=True):
     """What a unit needs to know of a line. ``to_devices``: it goes to the person's devices, which drop repeats.
-    ``share``: one place in so many goes to lower ranks."""
+    ``share``: one place in so many goes to lower ranks. ``day_limit``: hand-overs of a day."""
 
     name: LineName
     driver: str
     to_devices: bool
     lease_ms: int
     share: int
+    day_limit: int | None = None
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -83,8 +88,16 @@ def claim(
         elif (late := lifecycle.due(progress, now)) is not None:
             moved += messages.apply(db, [late], now)
     if to_make:
-        operations.count_sent(db, line.name, today, len(to_make))
+        count(db, line, today, len(to_make), now)
     return Claimed(tuple(to_make), tuple(moved), owed)
+
+
+def count(db: Db, line: LineFacts, today: str, sent: int, now: int) -> None:
+    """Counts hand-overs against the line's day, and keeps in the audit log when its limit was half or wholly used."""
+    after = operations.count_sent(db, line.name, today, sent)
+    mark = crossed(after - sent, after, line.day_limit)
+    if mark is not None:
+        operations.audit(db, now, OURSELVES, f"day limit {mark} used", line.name)
 
 
 def _first(

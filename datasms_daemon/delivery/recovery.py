@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from datasms_daemon.delivery.changes import Changes
-from datasms_daemon.delivery.dispatch import Way
+from datasms_daemon.delivery.ways import Way
 from datasms_daemon.model import LineName, Progress
 from datasms_daemon.rules import lifecycle
 from datasms_daemon.rules.lifecycle import Handed

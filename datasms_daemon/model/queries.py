@@ -50,7 +50,8 @@ class Explanation(Record, frozen=True):
 
 
 class LineView(Record, frozen=True):
-    """One line as operators see it; ``waiting`` counts messages ready for it."""
+    """One line as operators see it; ``waiting`` counts messages ready for it. ``limit_lifted``: an operator let it go
+    on over its day limit for this day."""
 
     name: LineName
     driver: str
@@ -59,6 +60,7 @@ class LineView(Record, frozen=True):
     sent_today: int
     day_limit: int | None
     waiting: int
+    limit_lifted: bool = False
 
 
 class ChannelView(Record, frozen=True):

@@ -26,6 +26,10 @@ class Metrics:
             "datasms_billed", "Messages by the billing status of their service", ["channel", "status"],
             registry=self.registry,
         )  # fmt: skip
+        self.day_limits = Counter(
+            "datasms_day_limit", "Times a line's day limit was half or wholly used", ["line", "mark"],
+            registry=self.registry,
+        )  # fmt: skip
         self.crashes = Counter("datasms_driver_crashes", "Hand-overs in which a driver failed", registry=self.registry)
         self.lateness = Histogram(
             "datasms_deadline_lateness_seconds", "How late deadlines were kept", buckets=SECONDS, registry=self.registry

@@ -89,9 +89,10 @@ def resume_limit(db: Db, line: LineName) -> None:
     db.execute(sql.RESUME_LIMIT, {"name": line})
 
 
-def count_sent(db: Db, line: LineName, day: str, sent: int) -> None:
-    """Counts hand-overs of a day."""
-    db.execute(sql.COUNT_SENT, {"name": line, "day": day, "sent": sent})
+def count_sent(db: Db, line: LineName, day: str, sent: int) -> int:
+    """Counts hand-overs of a day; how many it has had with these."""
+    total: int = db.execute(sql.COUNT_SENT, {"name": line, "day": day, "sent": sent}).fetchone()[0]
+    return total
 
 
 def add_inbound(db: Db, text: InboundText, target: str | None, person: PersonId | None) -> bool:

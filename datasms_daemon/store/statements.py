@@ -319,6 +319,7 @@ COUNT_SENT = """
 INSERT INTO lines (name, day, sent) VALUES (:name, :day, :sent)
 ON CONFLICT (name) DO UPDATE SET sent = CASE WHEN day = :day THEN sent + :sent ELSE :sent END,
     resumed = CASE WHEN day = :day THEN resumed ELSE 0 END, day = :day
+RETURNING sent
 """
 RESUME_LIMIT = "UPDATE lines SET resumed = 1 WHERE name = :name"
 

@@ -477,16 +477,6 @@ def test_a_scheduled_message_waits_and_can_be_sent_at_once(world: World) -> None
     assert world.push.taken[one] == 1
 
 
-def test_a_day_limit_stops_the_line_until_it_is_resumed(tmp_path: Path) -> None:
-    world = World(tmp_path, SMS, devices=())
-    world.daemon.parts.dispatch.ways[LineName("sms-a")].day_limit = 3
-    ids = [world.send() for _ in range(5)]
-    assert sum(world.sms.taken[id_] for id_ in ids) == 3
-    view = done(Deferred.fromCoroutine(world.daemon.parts.core.resume("sms-a", "operator")))
-    assert view is not None
-    assert sum(world.sms.taken[id_] for id_ in ids) == 5
-
-
 def test_a_line_to_devices_keeps_its_rate(world: World) -> None:
     way = world.daemon.parts.dispatch.ways[LineName("datasms")]
     way.bucket = Bucket(1, 2.0)
