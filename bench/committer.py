@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 import time
+from datetime import UTC
 from pathlib import Path
 from typing import cast
 
@@ -26,9 +27,11 @@ from datasms_daemon.delivery.accept import Acceptance
 from datasms_daemon.model import Draft, LineName, Recipient, Submission
 from datasms_daemon.ops.clock import wall_ms
 from datasms_daemon.ops.ids import IdSource
+from datasms_daemon.rules.days import Days
 from datasms_daemon.rules.routing import Router
 from datasms_daemon.store.store import Db, ThreadStore
 
+DAYS = Days(UTC)
 SMS = LineName("sms")
 TEXT = "Pump 3 stopped: pressure 0.4 bar, flow 0 l/s"
 
@@ -54,7 +57,7 @@ class Submitters:
             submission = Submission("bench", (Draft((recipient,), TEXT, "normal"),))
 
             def unit(db: Db, submission: Submission = submission) -> None:
-                self._acceptance.take(db, submission, wall_ms(), "2026-01-01", {}, {})
+                self._acceptance.take(db, submission, wall_ms(), DAYS.at(wall_ms()), {}, {})
 
             await self._store.write(unit)
             self.waits.append((time.monotonic() - began) * 1000)

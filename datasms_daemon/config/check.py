@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
-from datasms_daemon.config.check_calendars import check_calendars
+from datasms_daemon.config.check_calendars import check_calendars, check_zone
 from datasms_daemon.config.check_channels import check_channels, is_base_url
 from datasms_daemon.config.check_inbound import check_inbound
 from datasms_daemon.config.check_rules import check_rules
@@ -15,7 +15,7 @@ from datasms_daemon.config.options import driver_of, drivers_of, element_of, opt
 from datasms_daemon.config.problems import Problems, below
 from datasms_daemon.config.records import Config, Http, SmppLine
 from datasms_daemon.config.references import check_name, one_of
-from datasms_daemon.config.units import parse_listen, parse_zone
+from datasms_daemon.config.units import parse_listen
 from datasms_daemon.rules.numbers import is_country, normalise
 
 _SOURCE = re.compile(r"\+[0-9]{3,15}|[0-9]{3,15}|[ -~]{1,11}|")
@@ -48,9 +48,7 @@ def _daemon(config: Config, problems: Problems) -> None:
     country, url = config.daemon.country, config.store.url
     if not is_country(country):
         problems.add("daemon.country", "is no country", 'two ISO 3166 letters such as "CZ"', country)
-    if parse_zone(config.daemon.timezone) is None:
-        right = 'a name of the IANA database such as "Europe/Prague"'
-        problems.add("daemon.timezone", "is no time zone", right, config.daemon.timezone)
+    check_zone("daemon.timezone", config.daemon.timezone, problems)
     if url.startswith("postgresql:"):
         problems.add("store.url", "not supported yet", "sqlite:FILE")
     elif not re.fullmatch(r"sqlite:[^?#\0]+", url):

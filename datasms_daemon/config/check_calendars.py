@@ -9,6 +9,7 @@ from datetime import date
 from datasms_daemon.config.calendars import CalendarOptions, check_events
 from datasms_daemon.config.problems import Problems, below, nearest
 from datasms_daemon.config.records import Config
+from datasms_daemon.config.units import parse_zone
 from datasms_daemon.rules.calendar_file import CalendarFileError
 from datasms_daemon.rules.opening_hours import CLOSED, DAYS, MIDNIGHT, Span, parse_days, parse_span, public_holidays
 
@@ -20,7 +21,7 @@ def check_calendars(config: Config, problems: Problems) -> None:
     """Adds every problem of the calendars themselves."""
     for name, options in config.calendar.items():
         place = below("calendar", name)
-        _zone(below(place, "timezone"), options.timezone, problems)
+        check_zone(below(place, "timezone"), options.timezone, problems)
         _hours(below(place, "hours"), options, problems)
         _holidays(below(place, "holidays"), options.holidays, problems)
         _exceptions(below(place, "exceptions"), options, problems)
@@ -32,10 +33,9 @@ def check_calendars(config: Config, problems: Problems) -> None:
             problems.add(below(place, "hours"), "is never open", 'hours such as { mon-fri = "08:00-17:00" }')
 
 
-def _zone(place: str, name: str, problems: Problems) -> None:
-    try:
-        zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+def check_zone(place: str, name: str, problems: Problems) -> None:
+    """Adds a problem when there is no such time zone."""
+    if parse_zone(name) is None:
         known = zoneinfo.available_timezones()
         problems.add(place, "is no time zone", nearest(name, known, "a name such as Europe/Prague"), name)
 

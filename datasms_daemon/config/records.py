@@ -16,6 +16,7 @@ from datasms_daemon.config.calendars import CalendarOptions
 from datasms_daemon.config.channels import ChannelOptions, DirectChannel
 from datasms_daemon.config.inbound import InboundRule
 from datasms_daemon.config.kinds import DAY, HOUR, MINUTE, Duration, Options, Size
+from datasms_daemon.config.limits import Flood
 from datasms_daemon.config.lines import DatasmsLine, LineOptions, SmppLine
 from datasms_daemon.config.routing import Rule, StepOptions, When
 from datasms_daemon.config.senders import SenderGroup, SenderOptions
@@ -169,6 +170,7 @@ class Config(Options, frozen=True, kw_only=True):
         dict[str, CalendarOptions],
         Meta(description="Opening times by name: for rules' conditions", examples=["office"]),
     ] = {}
+    flood: Annotated[Flood, Meta(description="How much one recipient may get")] = Flood()
     rule: Annotated[
         tuple[Rule, ...], Meta(description="How messages go: the first that matches wins, or adds and continues")
     ] = (Rule(name="everybody", steps=(StepOptions(line=LineName("datasms")),)),)

@@ -34,6 +34,13 @@ class SenderOptions(Options, frozen=True, kw_only=True):
             description="Priorities that may be asked for, or !priority; none: all", examples=[["!high"]], min_length=1
         ),
     ] = None
+    day_quota: Annotated[int | None, Meta(description="Messages a day; none: any number", ge=1, examples=[500])] = None
+    month_quota: Annotated[
+        int | None, Meta(description="Messages a calendar month; none: any number", ge=1, examples=[10000])
+    ] = None
+    cost_centre: Annotated[
+        str | None, Meta(description="What reports put its messages under", max_length=64, examples=["4711"])
+    ] = None
 
 
 class SenderGroup(SenderOptions, frozen=True, kw_only=True):

@@ -15,7 +15,8 @@ from msgspec import structs
 
 from datasms_daemon.config.records import Config
 from datasms_daemon.crypto import binding
-from datasms_daemon.delivery.handover import LineFacts, prepare
+from datasms_daemon.delivery.handover import LineFacts, count_handovers, prepare
+from datasms_daemon.delivery.limits import check_flood, check_quota
 from datasms_daemon.model import (
     AcceptedMessage,
     AcceptedSubmission,
@@ -26,6 +27,7 @@ from datasms_daemon.model import (
     Explanation,
     Handover,
     KeyReused,
+    Limited,
     LineName,
     Message,
     MessageId,
@@ -37,6 +39,7 @@ from datasms_daemon.model import (
     Submission,
 )
 from datasms_daemon.rules import lifecycle
+from datasms_daemon.rules.days import Day
 from datasms_daemon.rules.routing import Facts, Routed, Router
 from datasms_daemon.rules.senders import Permission, Senders, permission
 from datasms_daemon.rules.text import parts_of
@@ -53,7 +56,7 @@ NO_GROUPS: frozenset[str] = frozenset()
 class Taken(msgspec.Struct, frozen=True):
     """What an acceptance committed: the answer, hand-overs already claimed by line, and where the messages stand."""
 
-    answer: AcceptedSubmission | Refused | KeyReused
+    answer: AcceptedSubmission | Refused | Limited | KeyReused
     handovers: Mapping[LineName, tuple[Handover, ...]] = {}
     placed: tuple[Progress, ...] = ()
 
@@ -63,6 +66,7 @@ class Target(msgspec.Struct, frozen=True):
 
     to: str | None
     person: PersonId | None
+    pointer: str
     groups: frozenset[str] = NO_GROUPS
     devices: tuple[Device, ...] = ()
 
@@ -80,7 +84,7 @@ class Acceptance:
         self._alphabets = {line.name: getattr(line, "alphabet", None) for line in config.line}
 
     def take(
-        self, db: Db, submission: Submission, now: int, today: str, lines: Mapping[LineName, LineFacts],
+        self, db: Db, submission: Submission, now: int, day: Day, lines: Mapping[LineName, LineFacts],
         room: Mapping[LineName, int],
     ) -> Taken:  # fmt: skip
         """The unit of an acceptance; claims at most ``room`` messages for each of ``lines`` at once."""
@@ -90,6 +94,8 @@ class Acceptance:
         targets, problems = self._targets(db, submission)
         if problems:
             return Taken(Refused(tuple(problems)))
+        if (limited := self._limited(db, submission, targets, now, day)) is not None:
+            return Taken(limited)
         id_ = self._new_id()
         placed = [
             (self._message(submission, id_, draft, target, now), target.devices)
@@ -98,7 +104,7 @@ class Acceptance:
         ]
         new = self._claim([one for one, _ in placed], now, lines, room)
         messages.insert(db, new)
-        handovers = self._handovers(db, new, [devices for _, devices in placed], today, lines)
+        handovers = self._handovers(db, new, [devices for _, devices in placed], now, day.name, lines)
         answer = AcceptedSubmission(
             id_, tuple(AcceptedMessage(one.progress.id, one.sealed.message.to, one.progress.state) for one in new)
         )
@@ -116,6 +122,22 @@ class Acceptance:
             for draft, found in zip(submission.drafts, targets, strict=True)
             for target in found
         )
+
+    def _limited(
+        self, db: Db, submission: Submission, targets: list[list[Target]], now: int, day: Day
+    ) -> Limited | None:
+        options = self.senders.of(submission.sender).options
+        if self._config.flood.per_recipient is not None:
+            wanted = (
+                (draft, target.pointer, target.to, target.person)
+                for draft, found in zip(submission.drafts, targets, strict=True)
+                for target in found
+            )
+            if (flooded := check_flood(db, self._config, wanted, now)) is not None:
+                return flooded
+        if options.day_quota is None and options.month_quota is None:
+            return None
+        return check_quota(db, submission.sender, options, sum(map(len, targets)), day)
 
     def _permitted(self, sender: str) -> Permission:
         options = self.senders.of(sender).options
@@ -143,25 +165,28 @@ class Acceptance:
         return targets, problems
 
     def _reached(self, db: Db, recipient: Recipient) -> list[Target] | Problem:
+        pointer = recipient.pointer
         if recipient.number is not None:
             owner = directory.owner(db, recipient.number)
-            return [Target(recipient.number, None) if owner is None else self._target(db, owner, recipient.number)]
+            if owner is None:
+                return [Target(recipient.number, None, pointer)]
+            return [self._target(db, owner, recipient.number, pointer)]
         if recipient.person is not None:
             if directory.person(db, recipient.person) is None:
-                return Problem(recipient.pointer, f"there is no person {recipient.person}")
-            return [self._target(db, recipient.person, directory.first_number(db, recipient.person))]
+                return Problem(pointer, f"there is no person {recipient.person}")
+            return [self._target(db, recipient.person, directory.first_number(db, recipient.person), pointer)]
         if recipient.group is None:
-            return Problem(recipient.pointer, "names nobody")
+            return Problem(pointer, "names nobody")
         members = directory.members_below(db, recipient.group)
         if members is None:
-            return Problem(recipient.pointer, f"there is no group {recipient.group}")
+            return Problem(pointer, f"there is no group {recipient.group}")
         if not members:
-            return Problem(recipient.pointer, f"group {recipient.group} has no members")
-        return [self._target(db, member, directory.first_number(db, member)) for member in members]
+            return Problem(pointer, f"group {recipient.group} has no members")
+        return [self._target(db, member, directory.first_number(db, member), pointer) for member in members]
 
-    def _target(self, db: Db, person: PersonId, number: str | None) -> Target:
+    def _target(self, db: Db, person: PersonId, number: str | None, pointer: str) -> Target:
         groups = directory.groups_of(db, person) if self._router.reads_groups else NO_GROUPS
-        return Target(number, person, groups, directory.active_devices(db, person))
+        return Target(number, person, pointer, groups, directory.active_devices(db, person))
 
     # --- what is stored ----------------------------------------------------------------------------------------------
 
@@ -194,6 +219,7 @@ class Acceptance:
         message = Message(
             id_, submission_id, submission.sender, target.to, target.person, draft.priority, draft.class_, draft.title,
             draft.text, draft.reference, now, draft.send_at, valid_until, draft.per_line, draft.resend_of,
+            draft.cost_centre or self.senders.of(submission.sender).options.cost_centre,
         )  # fmt: skip
         mac = binding.bind(self._mac_key, id_, target.to, target.person, draft.text, draft.title, draft.per_line)
         progress = lifecycle.begin(id_, routed.plan, now, draft.send_at, valid_until)
@@ -220,6 +246,7 @@ class Acceptance:
         db: Db,
         new: list[NewMessage],
         devices: list[tuple[Device, ...]],
+        now: int,
         today: str,
         lines: Mapping[LineName, LineFacts],
     ) -> Mapping[LineName, tuple[Handover, ...]]:
@@ -231,7 +258,7 @@ class Acceptance:
                 handover = prepare(db, one.sealed.message, line, one.opened.n, urgent, reached)
                 made.setdefault(line.name, []).append(handover)
         for name, handovers in made.items():
-            operations.count_sent(db, name, today, len(handovers))
+            count_handovers(db, lines[name], today, len(handovers), now)
         return {name: tuple(handovers) for name, handovers in made.items()}
 
     def _explained(self, submission: Submission, draft: Draft, target: Target, now: int) -> Explanation:

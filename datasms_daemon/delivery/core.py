@@ -25,6 +25,7 @@ from datasms_daemon.model import (
     Inbound,
     Key,
     KeyReused,
+    Limited,
     LineName,
     LineView,
     MessageId,
@@ -140,7 +141,7 @@ class Core:
 
     # --- messages ----------------------------------------------------------------------------------------------------
 
-    async def accept(self, submission: Submission) -> AcceptedSubmission | Refused | KeyReused:
+    async def accept(self, submission: Submission) -> AcceptedSubmission | Refused | Limited | KeyReused:
         """Commits the whole submission and sets it going, whether or not the caller waits for the answer.
 
         DiskFull: no room for new work. StoreFailed: nothing was taken.
@@ -149,16 +150,16 @@ class Core:
             raise DiskFull("too little room on the disk for new messages")
         return await shield(Deferred.fromCoroutine(self._accept(submission)))
 
-    async def _accept(self, submission: Submission) -> AcceptedSubmission | Refused | KeyReused:
+    async def _accept(self, submission: Submission) -> AcceptedSubmission | Refused | Limited | KeyReused:
         now = self._now_ms()
         acceptance = self._acceptance
         lines = {name: way.facts for name, way in self._dispatch.ways.items()}
         wanted = sum(len(draft.recipients) for draft in submission.drafts)
         reserved = self._dispatch.reserve(wanted)
-        today = self._dispatch.today()
+        day = self._dispatch.day()
 
         def unit(db: Db) -> Taken:
-            return acceptance.take(db, submission, now, today, lines, reserved)
+            return acceptance.take(db, submission, now, day, lines, reserved)
 
         try:
             taken = await self._store.write(unit)
@@ -230,8 +231,7 @@ class Core:
             return Conflict(found.progress.state, "it is still under way")
         answer = await self.accept(_again(found))
         if not isinstance(answer, AcceptedSubmission):
-            why = answer.problems[0].detail if isinstance(answer, Refused) else "it was sent before"
-            return Conflict(found.progress.state, why)
+            return Conflict(found.progress.state, _why_not(answer))
         now = self._now_ms()
         await self._store.write(lambda db: operations.audit(db, now, by, "resent", id_))
         return answer.messages[0].id
@@ -315,6 +315,16 @@ class Core:
         return next((view for view in await self.lines() if view.name == line), None)
 
 
+def _why_not(answer: Refused | Limited | KeyReused) -> str:
+    match answer:
+        case Refused():
+            return answer.problems[0].detail
+        case Limited():
+            return answer.detail
+        case KeyReused():
+            return "it was sent before"
+
+
 def _again(found: Dossier) -> Submission:
     message = found.message
     if message.person is not None:
@@ -323,6 +333,6 @@ def _again(found: Dossier) -> Submission:
         recipient = Recipient("/to/0", number=message.to)
     draft = Draft(
         (recipient,), message.text, message.priority, message.title, message.class_, reference=message.reference,
-        per_line=message.per_line, resend_of=message.id,
+        per_line=message.per_line, resend_of=message.id, cost_centre=message.cost_centre,
     )  # fmt: skip
     return Submission(message.sender, (structs.replace(draft),))

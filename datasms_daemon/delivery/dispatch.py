@@ -93,9 +93,13 @@ class Dispatch:
             self.wake(name)
         return way
 
-    def today(self) -> str:
+    def day(self) -> Day:
         """The day that limits count by."""
-        return self._day_of(self._now_ms()).name
+        return self._day_of(self._now_ms())
+
+    def today(self) -> str:
+        """Its name."""
+        return self.day().name
 
     def reserve(self, wanted: int) -> dict[LineName, int]:
         """Room put aside on lines to devices, for messages that are about to be accepted; give it back."""
@@ -139,8 +143,7 @@ class Dispatch:
 
     def _rest(self, way: Way) -> None:
         """A line that goes as fast as it may, or has reached its day limit, is looked at when it may go on."""
-        now = self._now_ms()
-        day = self._day_of(now)
+        now, day = self._now_ms(), self.day()
         wait = way.wait(day.name, now, day.ends_at)
         if way.rest is not None and wait > 0:
             way.rest.cancel()

@@ -88,11 +88,11 @@ def claim(
         elif (late := lifecycle.due(progress, now)) is not None:
             moved += messages.apply(db, [late], now)
     if to_make:
-        count(db, line, today, len(to_make), now)
+        count_handovers(db, line, today, len(to_make), now)
     return Claimed(tuple(to_make), tuple(moved), owed)
 
 
-def count(db: Db, line: LineFacts, today: str, sent: int, now: int) -> None:
+def count_handovers(db: Db, line: LineFacts, today: str, sent: int, now: int) -> None:
     """Counts hand-overs against the line's day, and keeps in the audit log when its limit was half or wholly used."""
     after = operations.count_sent(db, line.name, today, sent)
     mark = crossed(after - sent, after, line.day_limit)

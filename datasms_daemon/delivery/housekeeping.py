@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from pathlib import Path
 
 from twisted.logger import Logger
 
+from datasms_daemon.config.kinds import DAY
 from datasms_daemon.config.records import Config
 from datasms_daemon.ops.clock import STEP_MS, Clock
 from datasms_daemon.ops.metrics import Metrics
-from datasms_daemon.store import messages, operations, registrations
+from datasms_daemon.rules.days import Days
+from datasms_daemon.store import messages, operations, registrations, usage
 from datasms_daemon.store.store import Db, Store
 
 HEARTBEAT = "heartbeat"
 IDEMPOTENCY_MS = 7 * 24 * 3_600_000
+USAGE_MS = 40 * DAY
 UNMATCHED_MS = 24 * 3_600_000
 OVERDUE_MS = 60_000
 
@@ -38,6 +42,7 @@ async def beat(store: Store, clock: Clock, metrics: Metrics) -> None:
         operations.set_meta(db, HEARTBEAT, str(now))
         operations.purge(db, now, IDEMPOTENCY_MS, UNMATCHED_MS)
         registrations.purge(db, now)
+        usage.forget(db, Days(UTC).at(now - USAGE_MS).month)
 
     await store.write(unit)
     orphans, overdue = await store.read(lambda db: (messages.orphans(db), messages.overdue(db, now - OVERDUE_MS)))

@@ -70,6 +70,7 @@ class Drafter:
             send_at=None if request.send_at is None else milliseconds(request.send_at),
             ttl_ms=None if request.ttl is None else _ttl(request.ttl, prefix, problems),
             reference=request.reference,
+            cost_centre=request.cost_centre,
             per_line={line: LineText(text.text) for line, text in request.per_line.items()},
             lines=request.lines,
             pointer=prefix,

@@ -21,6 +21,7 @@ from datasms_daemon.model import (
     IssuedRegistration,
     Key,
     KeyReused,
+    Limited,
     LineView,
     MessageId,
     MessageQuery,
@@ -62,7 +63,7 @@ class Keys(Protocol):
 class Messages(Protocol):
     """Messages; a ``sender`` of None sees everybody's."""
 
-    async def accept(self, submission: Submission) -> AcceptedSubmission | Refused | KeyReused:
+    async def accept(self, submission: Submission) -> AcceptedSubmission | Refused | Limited | KeyReused:
         """Commits all of it or nothing. Raises DiskFull or StoreFailed. Cancelling the caller changes nothing."""
 
     async def explain(self, submission: Submission) -> tuple[Explanation, ...] | Refused:

@@ -44,6 +44,7 @@ Number = Annotated[str, Meta(max_length=100, examples=["+420603123456"], extra_j
 Known = Annotated[str, Meta(max_length=100, description="A name of the configuration", extra_json_schema=_shape(_ID))]
 Title = Annotated[str, Meta(min_length=1, max_length=200, pattern=_PRINTABLE)]
 Reference = Annotated[str, Meta(min_length=1, max_length=200, pattern=_PRINTABLE)]
+CostCentre = Annotated[str, Meta(min_length=1, max_length=64, pattern=_PRINTABLE)]
 Name = Annotated[str, Meta(max_length=200, pattern=_PRINTABLE)]
 Word = Annotated[str, Meta(pattern=f"^{_ID}{_END}")]
 BodyText = Annotated[str, Meta(min_length=1, max_length=65_536, pattern=r"^[^\x00]*$")]
@@ -90,6 +91,7 @@ class MessageRequest(Request, frozen=True, kw_only=True):
         tuple[str, ...], Meta(description="Not supported yet", extra_json_schema={"maxItems": 0})
     ] = ()
     reference: Reference | None = None
+    cost_centre: CostCentre | None = None
     per_line: Annotated[dict[Known, LineTextRequest], Meta(max_length=64)] = {}
     lines: Annotated[tuple[Known, ...], Meta(min_length=1, max_length=64)] | None = None
     receipts: Annotated[tuple[Literal["delivered", "read"], ...], Meta(max_length=2)] = ()
@@ -246,6 +248,7 @@ class MessageItem(Answer, frozen=True):
     read_at: str | None
     valid_until: str
     code: str | None
+    cost_centre: str | None
 
 
 class MessageView(MessageItem, frozen=True):

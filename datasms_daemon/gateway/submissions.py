@@ -22,7 +22,7 @@ from datasms_daemon.gateway.records import (
 )
 from datasms_daemon.gateway.rights import SEND, GatewayApi
 from datasms_daemon.gateway.views import explanation_view
-from datasms_daemon.model import Draft, Idempotency, Key, KeyReused, Problem, Refused, Submission
+from datasms_daemon.model import Draft, Idempotency, Key, KeyReused, Limited, Problem, Refused, Submission
 from datasms_daemon.web.bodies import Json, Text
 from datasms_daemon.web.problems import HttpProblem
 from datasms_daemon.web.routes import Call, Reply
@@ -32,7 +32,7 @@ Submitted = MessageRequest | BatchRequest
 
 _IDEMPOTENCY = {"Idempotency-Key": IdempotencyKey}
 _RECIPIENT = Annotated[str, Meta(max_length=100, description="A phone number, person:ID or group:ID")]
-_ACCEPT_PROBLEMS = ("key_reused", "disk_full")
+_ACCEPT_PROBLEMS = ("key_reused", "quota", "flood", "disk_full")
 
 
 class Submissions:
@@ -111,6 +111,9 @@ class Submissions:
         accepted = await self._core.accept(Submission(key.name, drafts, key.lines, _idempotency(call)))
         if isinstance(accepted, Refused):
             raise HttpProblem("invalid", "The request cannot be carried out", accepted.problems)
+        if isinstance(accepted, Limited):
+            seconds = max(1, -(-(accepted.until - self._core.now()) // 1000))
+            raise HttpProblem(accepted.code, accepted.detail, accepted.problems, retry_after=seconds)
         if isinstance(accepted, KeyReused):
             raise HttpProblem("key_reused")
         headers: tuple[tuple[bytes, bytes], ...] = ()

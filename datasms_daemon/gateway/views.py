@@ -47,6 +47,7 @@ def message_item(dossier: Dossier) -> MessageItem:
         read_at=rfc3339_or_none(progress.read_at),
         valid_until=rfc3339(progress.valid_until),
         code=progress.code,
+        cost_centre=message.cost_centre,
     )
 
 

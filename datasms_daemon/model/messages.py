@@ -77,6 +77,7 @@ class Message(Record, frozen=True):
     valid_until: int
     per_line: dict[str, LineText] = {}
     resend_of: MessageId | None = None
+    cost_centre: str | None = None
 
 
 class Attempt(Record, frozen=True):

@@ -36,6 +36,7 @@ class Draft(Record, frozen=True):
     per_line: dict[str, LineText] = {}
     lines: tuple[str, ...] | None = None
     resend_of: MessageId | None = None
+    cost_centre: str | None = None
     pointer: str = ""
 
 
@@ -75,6 +76,16 @@ class Refused(Record, frozen=True):
     """Nothing was stored; every fault found."""
 
     problems: tuple[Problem, ...]
+
+
+class Limited(Record, frozen=True):
+    """Nothing was stored: a quota is used up, or a recipient would get too much. ``code`` is ``quota`` or ``flood``;
+    from ``until`` (UTC ms) on it may be tried again."""
+
+    code: str
+    detail: str
+    until: int
+    problems: tuple[Problem, ...] = ()
 
 
 class KeyReused(Record, frozen=True):

@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 
+def first_id(ms: int) -> str:
+    """What no id of that moment (UTC ms) or later sorts before."""
+    text = f"{max(0, ms):012x}"
+    return f"{text[:8]}-{text[8:]}"
+
+
 class IdSource:
     """Makes ids that sort in the order they were made, even within one millisecond."""
 

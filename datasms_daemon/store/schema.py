@@ -32,6 +32,7 @@ CREATE TABLE messages (
     reference TEXT,
     per_line TEXT,
     resend_of TEXT,
+    cost_centre TEXT,
     created_at INTEGER NOT NULL,
     send_at INTEGER,
     mac BLOB NOT NULL,
@@ -58,6 +59,7 @@ CREATE INDEX messages_orphans ON messages (id)
     WHERE due_at IS NULL AND state IN ('scheduled', 'queued', 'sending', 'waiting');
 CREATE INDEX messages_sender ON messages (sender, id);
 CREATE INDEX messages_recipient ON messages (recipient, id);
+CREATE INDEX messages_numberless ON messages (person, id) WHERE recipient IS NULL;
 CREATE INDEX messages_reference ON messages (reference, id) WHERE reference IS NOT NULL;
 CREATE INDEX messages_dead ON messages (id) WHERE state IN ('failed', 'unknown');
 
@@ -120,6 +122,13 @@ CREATE TABLE events (
     gen INTEGER NOT NULL,
     entries TEXT NOT NULL,
     PRIMARY KEY (message, gen)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE usage (
+    sender TEXT NOT NULL,
+    span TEXT NOT NULL,
+    used INTEGER NOT NULL,
+    PRIMARY KEY (sender, span)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE idempotency (

@@ -8,7 +8,7 @@ PROGRESS = (
 )
 MESSAGE = (
     "id, submission, sender, recipient, person, priority, class, title, text, reference, created_at, send_at, "
-    "valid_until, per_line, resend_of, mac"
+    "valid_until, per_line, resend_of, cost_centre, mac"
 )
 ATTEMPT = "n, step, line, state, started_at, sent_at, deadline, finished_at, outcome, reason, late"
 # A row for each of a device's other ways in no order (sorting them costs all who have none), one with NULL where there
@@ -23,11 +23,11 @@ FROM devices d LEFT JOIN reaches r ON r.device = d.id AND r.gone_at IS NULL
 
 INSERT_MESSAGE = """
 INSERT INTO messages (id, submission, sender, recipient, person, priority, rank, class, title, text, reference,
-    per_line, resend_of, created_at, send_at, mac, gen, state, plan, valid_until, step, tries, crashes, attempt,
-    attempt_state, due_at, deadline, ready, code, delivered_at, read_at)
+    per_line, resend_of, cost_centre, created_at, send_at, mac, gen, state, plan, valid_until, step, tries, crashes,
+    attempt, attempt_state, due_at, deadline, ready, code, delivered_at, read_at)
 VALUES (:id, :submission, :sender, :to, :person, :priority, :rank, :class_, :title, :text, :reference,
-    :per_line, :resend_of, :created_at, :send_at, :mac, :gen, :state, :plan, :valid_until, :step, :tries, :crashes,
-    :attempt, :attempt_state, :due_at, :deadline, :ready, :code, :delivered_at, :read_at)
+    :per_line, :resend_of, :cost_centre, :created_at, :send_at, :mac, :gen, :state, :plan, :valid_until, :step, :tries,
+    :crashes, :attempt, :attempt_state, :due_at, :deadline, :ready, :code, :delivered_at, :read_at)
 """
 UPDATE_PROGRESS = """
 UPDATE messages SET gen = :gen, state = :state, valid_until = :valid_until, step = :step, tries = :tries,
@@ -147,6 +147,19 @@ PURGE_UNMATCHED = "DELETE FROM receipts WHERE stored_at < :before"
 
 INSERT_EVENTS = "INSERT INTO events (message, gen, entries) VALUES (:message, :gen, :entries)"
 SELECT_EVENTS = "SELECT entries FROM events WHERE message = :message ORDER BY gen"
+
+SELECT_USAGE = "SELECT used FROM usage WHERE sender = :sender AND span = :span"
+COUNT_SENDER = "SELECT count(*) FROM messages WHERE sender = :sender AND id >= :first"
+INSERT_USAGE = "INSERT INTO usage (sender, span, used) VALUES (:sender, :span, :used)"
+ADD_USAGE = "UPDATE usage SET used = used + :count WHERE sender = :sender AND span = :span"
+PURGE_USAGE = "DELETE FROM usage WHERE span < :before"
+SELECT_RECENT = """
+SELECT created_at FROM messages WHERE recipient = :to AND id >= :first ORDER BY id DESC LIMIT 1 OFFSET :skip
+"""
+SELECT_RECENT_NUMBERLESS = """
+SELECT created_at FROM messages WHERE recipient IS NULL AND person = :person AND id >= :first
+ORDER BY id DESC LIMIT 1 OFFSET :skip
+"""
 
 SELECT_IDEMPOTENCY = "SELECT body_hash, answer FROM idempotency WHERE sender = :sender AND key = :key"
 INSERT_IDEMPOTENCY = """

@@ -35,6 +35,8 @@ CATALOGUE: dict[str, Kind] = {
     "invalid": Kind(422, "The request can be read but not carried out"),
     "key_reused": Kind(422, "The Idempotency-Key stood for another request"),
     "too_many_requests": Kind(429, "Too many requests"),
+    "quota": Kind(429, "The sender has used up a quota"),
+    "flood": Kind(429, "A recipient would get too many messages"),
     "headers_too_large": Kind(431, "The head of the request is too large"),
     "internal": Kind(500, "Something went wrong here"),
     "unavailable": Kind(503, "Not possible at the moment"),

@@ -30,6 +30,7 @@ from datasms_daemon.model import (
     IssuedRegistration,
     Key,
     KeyReused,
+    Limited,
     LineName,
     LineState,
     LineView,
@@ -95,6 +96,7 @@ class FakeCore:
         self.unready: str | None = None
         self.failure: Exception | None = None
         self.stalled: Deferred[None] | None = None
+        self.limited: Limited | None = None
         self._answered: dict[tuple[str, str], tuple[str, AcceptedSubmission]] = {}
         self._watching: dict[MessageId, list[Callable[[], None]]] = {}
         self._made = 0
@@ -150,11 +152,13 @@ class FakeCore:
             del self.secrets[secret]
         return bool(found)
 
-    async def accept(self, submission: Submission) -> AcceptedSubmission | Refused | KeyReused:
+    async def accept(self, submission: Submission) -> AcceptedSubmission | Refused | Limited | KeyReused:
         if self.failure is not None:
             raise self.failure
         if self.stalled is not None:
             await self.stalled
+        if self.limited is not None:
+            return self.limited
         self.submissions.append(submission)
         asked = submission.idempotency
         if asked is not None and (before := self._answered.get((submission.sender, asked.key))) is not None:

@@ -18,6 +18,7 @@ from datasms_daemon.model import (
     GroupId,
     Idempotency,
     KeyReused,
+    Limited,
     LineName,
     LineText,
     MessageQuery,
@@ -66,7 +67,7 @@ def daemon(tmp_path: Path) -> FakeDaemon:
     return daemon
 
 
-def accept(daemon: FakeDaemon, *drafts: Draft, **more: object) -> AcceptedSubmission | Refused | KeyReused:
+def accept(daemon: FakeDaemon, *drafts: Draft, **more: object) -> AcceptedSubmission | Refused | Limited | KeyReused:
     """What the core answers."""
     submission = Submission("crm", drafts, **more)  # type: ignore[arg-type]
     return done(Deferred.fromCoroutine(daemon.parts.core.accept(submission)))
@@ -160,7 +161,7 @@ def test_rules_decide_by_priority_and_group(daemon: FakeDaemon) -> None:
 
 def limited(daemon: FakeDaemon, **limits: tuple[str, ...]) -> None:
     """From now on all senders have these limits."""
-    daemon.parts.configure(replace(daemon.parts.config, sender_defaults=SenderOptions(**limits)), {})
+    daemon.parts.configure(replace(daemon.parts.config, sender_defaults=replace(SenderOptions(), **limits)), {})
 
 
 def test_a_recipient_whom_the_sender_may_not_write_to_refuses_all(daemon: FakeDaemon) -> None:

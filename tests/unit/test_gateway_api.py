@@ -22,12 +22,14 @@ from datasms_daemon.model import (
     GroupId,
     Idempotency,
     Inbound,
+    Limited,
     LineName,
     LineText,
     MessageId,
     MessageState,
     Person,
     PersonId,
+    Problem,
 )
 from datasms_daemon.web.routes import Route
 from tests.fakes.core import NOW, FakeCore
@@ -230,6 +232,14 @@ def test_an_empty_or_unreadable_bare_text_is_refused(gateway: Gateway) -> None:
     ]  # fmt: skip
 
 
+def test_a_limit_that_is_reached_says_which_and_when_to_come_again(gateway: Gateway) -> None:
+    gateway.core.limited = Limited("flood", "Too many", NOW + 61_001, (Problem("/to/0", "has had 20 messages"),))
+    answer = gateway.ask("POST", "/v1/messages", {"to": [NUMBER], "text": "x"})
+    assert (answer.status, answer.json["code"]) == (429, "flood")
+    assert answer.json["errors"] == [{"pointer": "/to/0", "detail": "has had 20 messages"}]
+    assert answer.headers["retry-after"] == "62"
+
+
 def test_i5_the_same_key_and_body_give_the_same_answer_another_body_is_refused(gateway: Gateway) -> None:
     body = {"to": [NUMBER], "text": "once"}
     first, second = (gateway.ask("POST", "/v1/messages", body, Idempotency_Key="k-1") for _ in range(2))
@@ -307,7 +317,8 @@ def test_a_message_is_shown_with_every_field(gateway: Gateway) -> None:
     assert shown == {
         "id": id_, "to": NUMBER, "person": None, "sender": "all", "priority": "normal", "reference": "crm-1",
         "status": "queued", "line": None, "created_at": "2026-09-21T14:13:20.000Z", "send_at": None,
-        "delivered_at": None, "read_at": None, "valid_until": "2026-09-22T14:13:20.000Z", "code": None, "attempts": [],
+        "delivered_at": None, "read_at": None, "valid_until": "2026-09-22T14:13:20.000Z", "code": None,
+        "cost_centre": None, "attempts": [],
     }  # fmt: skip
 
 
