@@ -19,6 +19,7 @@ from datasms_daemon.model import LineName, Message, MessageId, Step
 from datasms_daemon.ops.clock import wall_ms
 from datasms_daemon.ops.ids import IdSource
 from datasms_daemon.rules import lifecycle
+from datasms_daemon.rules.openings import ALWAYS_OPEN
 from datasms_daemon.store import messages
 from datasms_daemon.store.messages import NewMessage, Sealed
 from datasms_daemon.store.store import Db
@@ -107,7 +108,9 @@ def _bulk(id_: MessageId, index: int, mac_key: bytes) -> NewMessage:
     plan = (Step(LineName("sms"), DAY_MS),)
     message = Message(id_, id_, "bench", to, None, "low", None, None, text, None, now, None, now + DAY_MS)
     mac = binding.bind(mac_key, id_, to, None, text, None, {})
-    return NewMessage(Sealed(message, mac), 20, lifecycle.begin(id_, plan, now, None, now + DAY_MS), ())
+    return NewMessage(
+        Sealed(message, mac), 20, lifecycle.begin(id_, plan, now, None, now + DAY_MS, ALWAYS_OPEN).progress, ()
+    )
 
 
 def send_alarms(daemon: Daemon, context: ssl.SSLContext, far: Far) -> tuple[list[float], float]:

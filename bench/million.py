@@ -29,6 +29,7 @@ from datasms_daemon.ops.clock import wall_ms
 from datasms_daemon.ops.ids import IdSource
 from datasms_daemon.rules import lifecycle
 from datasms_daemon.rules.lifecycle import Decision, Handed
+from datasms_daemon.rules.openings import ALWAYS_OPEN
 from datasms_daemon.store import messages, operations
 from datasms_daemon.store.messages import NewMessage, Sealed
 from datasms_daemon.store.store import Db, InlineStore
@@ -82,14 +83,14 @@ class Filler:
         to, text = number(index), f"Pump {index} stopped: pressure 0.4 bar, flow 0 l/s"
         plan = (Step(LineName("datasms"), deadline - now), Step(LineName("sms"), 2 * HOUR_MS))
         valid_until = now + 24 * HOUR_MS
-        queued = lifecycle.begin(id_, plan, now, None, valid_until)
-        claimed = lifecycle.claim(queued, now, 60_000)
+        queued = lifecycle.begin(id_, plan, now, None, valid_until, ALWAYS_OPEN).progress
+        claimed = lifecycle.claim(queued, now, 60_000, ALWAYS_OPEN)
         assert claimed is not None
         message = Message(id_, id_, "bench", to, None, "normal", None, None, text, None, now, None, valid_until)
         mac = binding.bind(self._mac_key, id_, to, None, text, None, {})
         event = Event(now, "accepted", {"rules": "push, then SMS", "lines": "datasms, sms"})
         new = NewMessage(Sealed(message, mac), 10, claimed.progress, (event,), claimed.attempt)
-        sent = lifecycle.handed(claimed.progress, 1, Accepted(("1",)), Handed(now, 0.0, False, True))
+        sent = lifecycle.handed(claimed.progress, 1, Accepted(("1",)), Handed(now, 0.0, False, True, ALWAYS_OPEN))
         return new, sent
 
 

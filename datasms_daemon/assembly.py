@@ -21,6 +21,7 @@ from datasms_daemon.config.calendars import calendars_of
 from datasms_daemon.config.records import Config, DatasmsLine, LineOptions, SmppLine
 from datasms_daemon.config.units import parse_zone
 from datasms_daemon.crypto.certificates import write_private
+from datasms_daemon.delivery import held
 from datasms_daemon.delivery.backend import Backend
 from datasms_daemon.delivery.changes import Changes
 from datasms_daemon.delivery.channels import ChannelHost, Channels
@@ -47,6 +48,7 @@ from datasms_daemon.ops.metrics import Metrics
 from datasms_daemon.rules.calendars import Calendar
 from datasms_daemon.rules.days import Days
 from datasms_daemon.rules.inbound import InboundRouter
+from datasms_daemon.rules.openings import Openings
 from datasms_daemon.services import Services
 from datasms_daemon.store.operations import LineRow
 from datasms_daemon.store.store import Store
@@ -71,6 +73,8 @@ class Parts:
         now = clock.now_ms
         self.config = config
         self.days = Days(zone_of(config))
+        calendars = calendars_of(config)
+        self.openings = Openings(calendars)
         self.store = store
         self.clock = clock
         self.metrics = Metrics()
@@ -83,11 +87,11 @@ class Parts:
         new_id = IdSource(now, random)
         mac_key, pepper = (_secret(state_dir / name, random) for name in ("mac.key", "pepper.key"))
         self.keys = Keys(store, now, new_id, random)
-        self.receipts = Receipts(store, now, self.changes, self.metrics)
-        self.deadlines = Deadlines(store, reactor, now, self.changes, self.metrics)
+        self.receipts = Receipts(store, now, self._openings, self.changes, self.metrics)
+        self.deadlines = Deadlines(store, reactor, now, self._openings, self.changes, self.metrics)
         self.dispatch = Dispatch(
             store, reactor, now, lambda at: self.days.at(at), self._random.random, mac_key, self._is_urgent,
-            self._shows_text, self.changes, self.metrics, self._forget,
+            self._shows_text, self._openings, self.changes, self.metrics, self._forget,
         )  # fmt: skip
         self.withdrawals = Withdrawals(store, lambda: self.channels, now, self.presence.withdraw)
         self.changes.connect(self.dispatch.wake, self.deadlines.pull, self._finished, self.withdrawals.applied)
@@ -101,7 +105,7 @@ class Parts:
         room = DiskRoom(state_dir, config.store.min_free, now)
         self.core = Core(
             config, store, now, new_id, mac_key, self.keys, directory, self.dispatch, self.channels,
-            self.changes, self.metrics, room.has_room, calendars_of(config),
+            self.changes, self.metrics, room.has_room, calendars, self._openings,
         )  # fmt: skip
 
     def _inbound(self, application: IApplication, numbers: RegistrationNumbers) -> Directory:
@@ -134,8 +138,13 @@ class Parts:
         """From now on this configuration holds, and these calendars of it; its lines are the caller's business."""
         self.config = config
         self.days = Days(zone_of(config))
+        self.openings = Openings(calendars)
         self.texts.router = InboundRouter(config)
         self.core.configure(config, calendars)
+
+    async def look_again(self) -> int:
+        """Applies the calendars that hold now to what is held back; how many messages that changed."""
+        return await held.look_again(self.store, self.clock.now_ms, self._openings, self.changes)
 
     def channels_of(self, config: Config) -> dict[str, IOperatedChannel]:
         """The channels of a configuration; those whose options did not change are the ones in use. ConfigError: its
@@ -148,6 +157,9 @@ class Parts:
             for options in config.channel
             if options.enabled
         }
+
+    def _openings(self) -> Openings:
+        return self.openings
 
     def _is_urgent(self, priority: str) -> bool:
         known = self.config.priority.get(priority)

@@ -93,12 +93,15 @@ class DaemonService(Service):
         await self._listeners.open()
         for name, options in lines_of(self._config).items():
             parts.dispatch.add(parts.way(drivers[name], options, kept.get(name, LineRow())))
-        interrupted = await recovery.recover(parts.store, clock.now_ms, parts.dispatch.ways, parts.changes)
+        interrupted = await recovery.recover(
+            parts.store, clock.now_ms, parts.dispatch.ways, parts.openings, parts.changes
+        )
         if interrupted:
             self._log.warn("{count} hand-overs were interrupted by the last stop", count=interrupted)
         parts.channels.use(channels)
         for driver in drivers.values():
             driver.start(parts.host)
+        await parts.look_again()
         parts.deadlines.pull(clock.now_ms())
         for name in await store.read(recovery.waiting_lines):
             parts.dispatch.wake(name)
@@ -175,6 +178,7 @@ class DaemonService(Service):
             self._log.warn("{warning}", warning=warning)
         parts.channels.use(channels)
         await self._exchange_lines(parts, loaded.config, drivers, calendars)
+        await parts.look_again()
         self._notifier.tell("READY=1")
         self._log.info("the new configuration is in use")
 

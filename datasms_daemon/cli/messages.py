@@ -12,10 +12,10 @@ import click
 from datasms_daemon.cli.output import after, fields, local, table
 from datasms_daemon.cli.session import FAILED, NOT_IN_TIME, Command, Failed, Group, Session, with_values
 from datasms_daemon.config.units import parse_duration
+from datasms_daemon.gateway.explained import ExplanationView
 from datasms_daemon.gateway.records import (
     AcceptedAnswer,
     EventView,
-    ExplanationView,
     Items,
     MessageItem,
     MessageView,
@@ -193,6 +193,10 @@ def _show_plans(plans: tuple[ExplanationView, ...]) -> None:
         fields([("to", plan.to), ("person", plan.person), ("rules", plan.rules)])
         steps = [(n, step.line, step.wait, step.success, step.parts) for n, step in enumerate(plan.steps, 1)]
         table(("STEP", "LINE", "WAIT", "UNTIL", "SMS PARTS"), steps)
+        for step in plan.steps:
+            if step.note is not None:
+                opens = local(step.opens_at) or "not in sight"
+                click.echo(printable(f"{step.line} {step.note} ({', '.join(step.calendars)} opens: {opens})"))
         for skipped in plan.skipped:
             click.echo(printable(f"skipped {skipped.line}: {skipped.reason}"))
 

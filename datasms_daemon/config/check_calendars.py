@@ -9,6 +9,7 @@ from datetime import date
 from datasms_daemon.config.calendars import CalendarOptions, check_events
 from datasms_daemon.config.problems import Problems, below, nearest
 from datasms_daemon.config.records import Config
+from datasms_daemon.config.references import one_of
 from datasms_daemon.config.units import parse_zone
 from datasms_daemon.rules.calendar_file import CalendarFileError
 from datasms_daemon.rules.opening_hours import CLOSED, DAYS, MIDNIGHT, Span, parse_days, parse_span, public_holidays
@@ -18,7 +19,14 @@ _WEEK = len(DAYS) * MIDNIGHT
 
 
 def check_calendars(config: Config, problems: Problems) -> None:
-    """Adds every problem of the calendars themselves."""
+    """Adds every problem of calendars, and of rules, lines and senders that name one."""
+    for table, entries in (("rule", config.rule), ("line", config.line)):
+        for entry in entries:
+            _named(below(below(table, entry.name), "calendar"), entry.calendar, config, problems)
+    for table, senders in (("sender", config.sender), ("sender_group", config.sender_group)):
+        for name, sender in senders.items():
+            _named(below(below(table, name), "calendar"), sender.calendar or None, config, problems)
+    _named("sender_defaults.calendar", config.sender_defaults.calendar or None, config, problems)
     for name, options in config.calendar.items():
         place = below("calendar", name)
         check_zone(below(place, "timezone"), options.timezone, problems)
@@ -31,6 +39,11 @@ def check_calendars(config: Config, problems: Problems) -> None:
             problems.add(below(place, "events"), "there is no file", 'file = "….ics", or leave it out', options.events)
         if not _may_open(options):
             problems.add(below(place, "hours"), "is never open", 'hours such as { mon-fri = "08:00-17:00" }')
+
+
+def _named(place: str, name: str | None, config: Config, problems: Problems) -> None:
+    if name is not None and name not in config.calendar:
+        problems.add(place, "there is no such calendar", one_of(name, config.calendar), name)
 
 
 def check_zone(place: str, name: str, problems: Problems) -> None:

@@ -20,6 +20,9 @@ class Line(Options, frozen=True, kw_only=True):
     share: Annotated[
         int, Meta(description="When it is busy, one place in so many goes to ranks below the best", ge=2, le=1000)
     ] = 10
+    calendar: Annotated[
+        str | None, Meta(description="Messages wait for the line until this calendar is open", examples=["office"])
+    ] = None
     day_limit: Annotated[
         int | None, Meta(description="Messages a day: warn at half, stop until resumed", ge=1, examples=[1000])
     ] = None

@@ -168,7 +168,7 @@ class Config(Options, frozen=True, kw_only=True):
     ] = SenderOptions()
     calendar: Annotated[
         dict[str, CalendarOptions],
-        Meta(description="Opening times by name: for rules' conditions", examples=["office"]),
+        Meta(description="Opening times by name: they hold messages back", examples=["office"]),
     ] = {}
     flood: Annotated[Flood, Meta(description="How much one recipient may get")] = Flood()
     rule: Annotated[

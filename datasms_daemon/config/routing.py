@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from datasms_daemon.config.kinds import Duration, Options
-from datasms_daemon.model import LineName, OnUnknown, Success
+from datasms_daemon.model import LineName, OnUnknown, Success, WhenClosed
 
 
 class When(Options, frozen=True, kw_only=True):
@@ -63,6 +63,13 @@ class Rule(Options, frozen=True, kw_only=True):
         tuple[StepOptions, ...],
         Meta(description="Lines in the order they are tried: line, wait, success, on_unknown", min_length=1),
     ]
+    calendar: Annotated[
+        str | None, Meta(description="Its steps wait until this calendar is open", examples=["office"])
+    ] = None
+    when_closed: Annotated[
+        WhenClosed,
+        Meta(description="What its steps do while a calendar of theirs is closed: defer until it opens, or skip"),
+    ] = WhenClosed.DEFER
     enabled: Annotated[bool, Meta(description="Whether the rule is looked at")] = True
     continue_: Annotated[bool, Meta(description="Add the steps of the next matching rule")] = msgspec.field(
         default=False, name="continue"

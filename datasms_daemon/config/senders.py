@@ -41,6 +41,10 @@ class SenderOptions(Options, frozen=True, kw_only=True):
     cost_centre: Annotated[
         str | None, Meta(description="What reports put its messages under", max_length=64, examples=["4711"])
     ] = None
+    calendar: Annotated[
+        str | None,
+        Meta(description='Their messages wait until this calendar is open; "": for none', examples=["office"]),
+    ] = None
 
 
 class SenderGroup(SenderOptions, frozen=True, kw_only=True):

@@ -36,10 +36,13 @@ from datasms_daemon.model import (
     Progress,
     Recipient,
     Refused,
+    Step,
     Submission,
+    WhenClosed,
 )
 from datasms_daemon.rules import lifecycle
 from datasms_daemon.rules.days import Day
+from datasms_daemon.rules.openings import Openings
 from datasms_daemon.rules.routing import Facts, Routed, Router
 from datasms_daemon.rules.senders import Permission, Senders, permission
 from datasms_daemon.rules.text import parts_of
@@ -74,9 +77,12 @@ class Target(msgspec.Struct, frozen=True):
 class Acceptance:
     """The rules of one configuration, applied to submissions; a reload makes a new one."""
 
-    def __init__(self, config: Config, router: Router, new_id: Callable[[], str], mac_key: bytes) -> None:
+    def __init__(
+        self, config: Config, router: Router, openings: Openings, new_id: Callable[[], str], mac_key: bytes
+    ) -> None:
         self._config = config
         self._router = router
+        self._openings = openings
         self._new_id = new_id
         self._mac_key = mac_key
         self.senders = Senders(config.sender_defaults, config.sender, config.sender_group)
@@ -205,8 +211,13 @@ class Acceptance:
                 text=draft.text,
                 lines=draft.lines,
                 allowed_lines=self._permission(submission.sender).lines_with(submission.allowed_lines),
+                calendars=self._calendars(submission.sender),
             )
         )
+
+    def _calendars(self, sender: str) -> tuple[str, ...]:
+        own = self.senders.of(sender).options.calendar
+        return (own,) if own else ()
 
     def _message(
         self, submission: Submission, submission_id: str, draft: Draft, target: Target, now: int
@@ -222,8 +233,9 @@ class Acceptance:
             draft.cost_centre or self.senders.of(submission.sender).options.cost_centre,
         )  # fmt: skip
         mac = binding.bind(self._mac_key, id_, target.to, target.person, draft.text, draft.title, draft.per_line)
-        progress = lifecycle.begin(id_, routed.plan, now, draft.send_at, valid_until)
-        return NewMessage(Sealed(message, mac), priority.rank, progress, (_accepted(now, routed),))
+        begun = lifecycle.begin(id_, routed.plan, now, draft.send_at, valid_until, self._openings)
+        events = (_accepted(now, routed), *begun.events)
+        return NewMessage(Sealed(message, mac), priority.rank, begun.progress, events)
 
     def _claim(
         self, new: list[NewMessage], now: int, lines: Mapping[LineName, LineFacts], room: Mapping[LineName, int]
@@ -233,8 +245,8 @@ class Acceptance:
         for one in new:
             line = one.progress.ready
             if line is not None and left.get(line, 0) > 0 and line in lines:
-                decision = lifecycle.claim(one.progress, now, lines[line].lease_ms)
-                if decision is not None:
+                decision = lifecycle.claim(one.progress, now, lines[line].lease_ms, self._openings)
+                if decision is not None and decision.attempt is not None:
                     left[line] -= 1
                     progress = structs.replace(decision.progress, gen=one.progress.gen)
                     one = structs.replace(one, progress=progress, opened=decision.attempt)
@@ -264,9 +276,22 @@ class Acceptance:
     def _explained(self, submission: Submission, draft: Draft, target: Target, now: int) -> Explanation:
         routed = self._routed(submission, draft, target, now)
         steps = tuple(
-            ExplainedStep(step.line, step.wait_ms, step.success, self._parts(draft, step.line)) for step in routed.plan
+            self._explained_step(draft, step, self._parts(draft, step.line), max(now, draft.send_at or now))
+            for step in routed.plan
         )
         return Explanation(target.to, target.person, routed.rules, steps, routed.skipped)
+
+    def _explained_step(self, draft: Draft, step: Step, parts: int | None, starts: int) -> ExplainedStep:
+        opens_at = self._openings.opens(step, starts)
+        valid_until = starts + (self._config.priority[draft.priority].ttl if draft.ttl_ms is None else draft.ttl_ms)
+        note = None
+        if opens_at != starts:
+            note = "is left out: closed" if step.when_closed is WhenClosed.SKIP else "waits until it opens"
+            if step.when_closed is WhenClosed.DEFER and (opens_at is None or opens_at >= valid_until):
+                note = "opens after the message has expired"
+        return ExplainedStep(
+            step.line, step.wait_ms, step.success, parts, step.calendars, step.when_closed, opens_at, note
+        )
 
     def _parts(self, draft: Draft, line: LineName) -> int | None:
         alphabet = self._alphabets.get(line)

@@ -41,6 +41,7 @@ from datasms_daemon.rules import lifecycle
 from datasms_daemon.rules.calendars import Calendar
 from datasms_daemon.rules.lifecycle import Decision
 from datasms_daemon.rules.numbers import normalise
+from datasms_daemon.rules.openings import Openings
 from datasms_daemon.rules.routing import Router
 from datasms_daemon.rules.senders import Account
 from datasms_daemon.store import messages, operations
@@ -65,6 +66,7 @@ class Core:
         metrics: Metrics,
         has_room: Callable[[], bool],
         calendars: Mapping[str, Calendar],
+        openings: Callable[[], Openings],
     ) -> None:
         self._store = store
         self._now_ms = now_ms
@@ -77,13 +79,15 @@ class Core:
         self._changes = changes
         self._metrics = metrics
         self._has_room = has_room
+        self._openings = openings
         self._not_ready: str | None = "starting"
         self.configure(config, calendars)
 
     def configure(self, config: Config, calendars: Mapping[str, Calendar]) -> None:
         """From now on these rules and priorities hold; what was accepted keeps its plan."""
         self._config = config
-        self._acceptance = Acceptance(config, Router(config, calendars), self._new_id, self._mac_key)
+        router, openings = Router(config, calendars), self._openings()
+        self._acceptance = Acceptance(config, router, openings, self._new_id, self._mac_key)
 
     @property
     def config(self) -> Config:
@@ -214,7 +218,7 @@ class Core:
             ttl = message.valid_until - max(message.created_at, message.send_at or 0)
             if dossier.progress.valid_until != message.valid_until:
                 ttl = dossier.progress.valid_until - now
-            return lifecycle.reschedule(dossier.progress, now, send_at, ttl, by)
+            return lifecycle.reschedule(dossier.progress, now, send_at, ttl, by, self._openings())
 
         return await self._change(id_, sender, decide, "it was tried already", send_at)
 

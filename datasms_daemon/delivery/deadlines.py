@@ -18,6 +18,7 @@ from datasms_daemon.errors import DatasmsError
 from datasms_daemon.model import Progress
 from datasms_daemon.ops.metrics import Metrics
 from datasms_daemon.rules import lifecycle
+from datasms_daemon.rules.openings import Openings
 from datasms_daemon.store import messages
 from datasms_daemon.store.store import Db, Store
 
@@ -33,11 +34,18 @@ class Deadlines:
     _log = Logger()
 
     def __init__(
-        self, store: Store, reactor: IReactorTime, now_ms: Callable[[], int], changes: Changes, metrics: Metrics
+        self,
+        store: Store,
+        reactor: IReactorTime,
+        now_ms: Callable[[], int],
+        openings: Callable[[], Openings],
+        changes: Changes,
+        metrics: Metrics,
     ) -> None:
         self._store = store
         self._reactor = reactor
         self._now_ms = now_ms
+        self._openings = openings
         self._changes = changes
         self._metrics = metrics
         self._call: IDelayedCall | None = None
@@ -82,10 +90,10 @@ class Deadlines:
 
     async def _run(self) -> int:
         """Advances one batch; the moment of the next."""
-        now = self._now_ms()
+        now, openings = self._now_ms(), self._openings()
         self.last_run_ms = now
         try:
-            changed, next_due, late_ms = await self._store.write(lambda db: _advance(db, now))
+            changed, next_due, late_ms = await self._store.write(lambda db: _advance(db, now, openings))
         except DatasmsError as error:
             self._log.warn("deadlines cannot be kept now: {error}", error=str(error))
             return now + RETRY_MS
@@ -106,9 +114,9 @@ class Deadlines:
             running.callback(None)
 
 
-def _advance(db: Db, now: int) -> tuple[list[Progress], int | None, list[int]]:
+def _advance(db: Db, now: int, openings: Openings) -> tuple[list[Progress], int | None, list[int]]:
     """What changed, when to look next, and how many ms each was late."""
     found = messages.due(db, now, BATCH)
-    decisions = [decision for progress in found if (decision := lifecycle.due(progress, now)) is not None]
+    decisions = [decision for progress in found if (decision := lifecycle.due(progress, now, openings)) is not None]
     late_ms = [now - progress.due_at for progress in found if progress.due_at is not None]
     return messages.apply(db, decisions, now), messages.next_due(db), late_ms

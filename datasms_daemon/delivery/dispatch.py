@@ -32,6 +32,7 @@ from datasms_daemon.rules import lifecycle
 from datasms_daemon.rules.days import Day
 from datasms_daemon.rules.lifecycle import OUTCOME_NAMES, Handed
 from datasms_daemon.rules.limits import Mark, crossed
+from datasms_daemon.rules.openings import Openings
 from datasms_daemon.store import messages
 from datasms_daemon.store.store import Db, Store, Unit
 
@@ -57,6 +58,7 @@ class Dispatch:
         mac_key: bytes,
         is_urgent: Callable[[str], bool],
         shows_text: Callable[[str], bool],
+        openings: Callable[[], Openings],
         changes: Changes,
         metrics: Metrics,
         retired: Callable[[DeviceId], None],
@@ -69,6 +71,7 @@ class Dispatch:
         self._mac_key = mac_key
         self._is_urgent = is_urgent
         self._shows_text = shows_text
+        self._openings = openings
         self._changes = changes
         self._metrics = metrics
         self._retired = retired
@@ -221,16 +224,17 @@ class Dispatch:
             self._rest(way)
 
     async def _claim(self, way: Way, room: int, today: str) -> int:
-        now = self._now_ms()
         way.reserved += room
         # What becomes ready from here on says so itself.
         way.has_work = False
         try:
             claimed = await self._store.write(
+                # The time of the claim itself, not of the queue before it: calendars may close meanwhile.
                 lambda db: units.claim(
-                    db, way.facts, room, way.precedence, now, today, self._mac_key, self._is_urgent, self._shows_text
+                    db, way.facts, room, way.precedence, self._now_ms(), today, self._mac_key, self._is_urgent,
+                    self._shows_text, self._openings(),
                 )
-            )
+            )  # fmt: skip
         finally:
             way.reserved -= room
         way.precedence = claimed.precedence
@@ -262,15 +266,15 @@ class Dispatch:
         return await self._write(lambda db: units.settle(db, facts, handover, result, at))
 
     def _handed(self, handover: Handover, drops_repeats: bool) -> Handed:
-        return Handed(self._now_ms(), self._jitter(), handover.urgent, drops_repeats)
+        return Handed(self._now_ms(), self._jitter(), handover.urgent, drops_repeats, self._openings())
 
     async def _skip(self, name: LineName) -> None:
         """Moves messages on that wait for a line the configuration no longer has."""
-        now = self._now_ms()
+        now, openings, why = self._now_ms(), self._openings(), "the line is not configured"
 
         def unit(db: Db) -> list[Progress]:
             waiting = messages.ready(db, name, BATCH)
-            return messages.apply(db, [lifecycle.skip(p, now, "the line is not configured") for _, p in waiting], now)
+            return messages.apply(db, [lifecycle.skip(p, now, why, openings) for _, p in waiting], now)
 
         moved = await self._write(unit)
         self._changes.applied(moved or ())

@@ -22,6 +22,7 @@ from datasms_daemon.model import (
 from datasms_daemon.rules import lifecycle, receipts
 from datasms_daemon.rules.lifecycle import Decision, Handed
 from datasms_daemon.rules.limits import crossed
+from datasms_daemon.rules.openings import Openings
 from datasms_daemon.rules.precedence import Precedence, choose
 from datasms_daemon.store import directory, handovers, messages, operations, pushes
 from datasms_daemon.store.messages import Sealed
@@ -70,22 +71,29 @@ def claim(
     mac_key: bytes,
     is_urgent: Callable[[str], bool],
     shows_text: Callable[[str], bool],
+    openings: Openings,
 ) -> Claimed:
-    """Opens attempts for what is ready for a line, at most ``limit``, and counts them against ``today``."""
+    """Opens attempts for what is ready for a line, at most ``limit``, and counts them against ``today``.
+
+    What calendars have closed meanwhile moves on instead.
+    """
     to_make, moved = [], []
     found, owed = _first(db, line, limit, precedence)
     for sealed, progress in found:
         message = sealed.message
         if not is_intact(mac_key, sealed):
             moved += messages.apply(db, [lifecycle.tampered(progress, now)], now)
-        elif (decision := lifecycle.claim(progress, now, line.lease_ms)) is not None:
+        elif (decision := lifecycle.claim(progress, now, line.lease_ms, openings)) is not None:
+            if decision.attempt is None:
+                moved += messages.apply(db, [decision], now)
+                continue
             messages.apply(db, [decision], now)
             n, urgent = decision.progress.attempt, is_urgent(message.priority)
             devices = directory.active_devices(db, message.person) if line.to_devices and message.person else ()
             free = once(db, message, devices, shows_text) if n > 1 else devices
             handover = prepare(db, message, line, n, urgent, free)
             to_make.append(structs.replace(handover, held_back=len(free) < len(devices)))
-        elif (late := lifecycle.due(progress, now)) is not None:
+        elif (late := lifecycle.due(progress, now, openings)) is not None:
             moved += messages.apply(db, [late], now)
     if to_make:
         count_handovers(db, line, today, len(to_make), now)
@@ -153,32 +161,36 @@ def settle(db: Db, line: LineFacts, handover: Handover, result: HandoverResult, 
         return Settled(())
     retirements = pushes.close_pushes(db, handover.message, result.pushes, at.now)
     changed = messages.apply(db, [lifecycle.handed(progress, handover.attempt, result.outcome, at)], at.now)
-    changed += _early(db, result, at.now) if line.to_devices else []
+    changed += _early(db, result, at) if line.to_devices else []
     if isinstance(result.outcome, Accepted) and result.outcome.provider_ids and not line.to_devices:
         ids = result.outcome.provider_ids
         handovers.add_parts(db, line.name, handover.message, handover.attempt, ids, at.now)
         for early in handovers.take_unmatched(db, line.name, ids, handover.to):
-            changed += [decision.progress for decision in apply_receipt(db, handovers.match(db, early), at.now)]
+            changed += [
+                decision.progress for decision in apply_receipt(db, handovers.match(db, early), at.now, at.openings)
+            ]
     retired = tuple(device for one in retirements for device in one.retired)
     return Settled(tuple(changed), retired, tuple(one.hold for one in retirements if one.hold is not None))
 
 
-def _early(db: Db, result: HandoverResult, now: int) -> list[Progress]:
+def _early(db: Db, result: HandoverResult, at: Handed) -> list[Progress]:
     """Applies what services said of these pushes before we had their answers (I22)."""
     changed = []
     for push in result.pushes:
         ids = push.outcome.provider_ids if isinstance(push.outcome, Accepted) else ()
         for early in pushes.take_early(db, push.channel, ids) if ids else ():
             matched = pushes.match(db, early) or ()
-            changed += [decision.progress for each in matched for decision in apply_receipt(db, each, now)]
+            changed += [
+                decision.progress for each in matched for decision in apply_receipt(db, each, at.now, at.openings)
+            ]
     return changed
 
 
-def apply_receipt(db: Db, matched: handovers.Matched | None, now: int) -> list[Decision]:
+def apply_receipt(db: Db, matched: handovers.Matched | None, now: int, openings: Openings) -> list[Decision]:
     """Applies a receipt to the message it was matched with; what was decided, nothing when it said nothing new."""
     if matched is None or (progress := messages.progress(db, matched.message)) is None:
         return []
-    decision = receipts.receipt(progress, matched.attempt, matched.state, matched.at, now, matched.reason)
+    decision = receipts.receipt(progress, matched.attempt, matched.state, matched.at, now, openings, matched.reason)
     return [decision] if decision is not None and messages.apply(db, [decision], now) else []
 
 

@@ -9,6 +9,7 @@ from datasms_daemon.delivery.handover import apply_receipt
 from datasms_daemon.model import DeviceId, DeviceReceipt, LineReceipt, PushReceipt
 from datasms_daemon.ops.metrics import Metrics
 from datasms_daemon.rules.lifecycle import Decision
+from datasms_daemon.rules.openings import Openings
 from datasms_daemon.store import handovers, pushes
 from datasms_daemon.store.handovers import Matched
 from datasms_daemon.store.store import Db, Store
@@ -17,21 +18,29 @@ from datasms_daemon.store.store import Db, Store
 class Receipts:
     """Applies receipts and tells what follows."""
 
-    def __init__(self, store: Store, now_ms: Callable[[], int], changes: Changes, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        store: Store,
+        now_ms: Callable[[], int],
+        openings: Callable[[], Openings],
+        changes: Changes,
+        metrics: Metrics,
+    ) -> None:
         self._store = store
         self._now_ms = now_ms
+        self._openings = openings
         self._changes = changes
         self._metrics = metrics
 
     async def from_line(self, receipt: LineReceipt) -> None:
         """Commits a provider's receipt; one that matches nothing yet is kept for the answer it may precede (I22)."""
-        now = self._now_ms()
+        now, openings = self._now_ms(), self._openings()
 
         def unit(db: Db) -> tuple[bool, list[Decision]]:
             matched = handovers.match(db, receipt)
             if matched is None:
                 handovers.keep_unmatched(db, receipt, now)
-            return matched is not None, apply_receipt(db, matched, now)
+            return matched is not None, apply_receipt(db, matched, now, openings)
 
         known, changed = await self._store.write(unit)
         self._metrics.receipts.labels("line", receipt.state.value).inc()
@@ -41,7 +50,7 @@ class Receipts:
 
     async def from_device(self, device: DeviceId, receipts: tuple[DeviceReceipt, ...]) -> tuple[str, ...]:
         """Commits a device's receipts; the ids that are not in its inbox come back."""
-        now = self._now_ms()
+        now, openings = self._now_ms(), self._openings()
 
         def unit(db: Db) -> tuple[list[str], list[Decision]]:
             unknown: list[str] = []
@@ -52,7 +61,7 @@ class Receipts:
                     unknown.append(receipt.message)
                     continue
                 matched = Matched(receipt.message, attempt, receipt.state, receipt.at)
-                changed += apply_receipt(db, matched, now)
+                changed += apply_receipt(db, matched, now, openings)
             return unknown, changed
 
         unknown, changed = await self._store.write(unit)
@@ -63,13 +72,15 @@ class Receipts:
 
     async def from_channel(self, receipt: PushReceipt) -> None:
         """Commits what a channel's service says of one push; kept when the push's own answer is still to come (I22)."""
-        now = self._now_ms()
+        now, openings = self._now_ms(), self._openings()
 
         def unit(db: Db) -> tuple[bool, list[Decision]]:
             matched = pushes.match(db, receipt)
             if matched is None:
                 pushes.keep_early(db, receipt, now)
-            return matched is not None, [one for each in matched or () for one in apply_receipt(db, each, now)]
+            return matched is not None, [
+                one for each in matched or () for one in apply_receipt(db, each, now, openings)
+            ]
 
         known, changed = await self._store.write(unit)
         self._metrics.receipts.labels("channel", receipt.state.value).inc()
@@ -79,11 +90,11 @@ class Receipts:
 
     async def all_read(self, channel: str, address: dict[str, str], at: int) -> None:
         """Commits that everything delivered to an address before ``at`` was read."""
-        now = self._now_ms()
+        now, openings = self._now_ms(), self._openings()
 
         def unit(db: Db) -> list[Decision]:
             matched = pushes.unread(db, channel, address, at)
-            return [one for each in matched for one in apply_receipt(db, each, now)]
+            return [one for each in matched for one in apply_receipt(db, each, now, openings)]
 
         self._applied(await self._store.write(unit))
 

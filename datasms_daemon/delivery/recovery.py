@@ -9,11 +9,14 @@ from datasms_daemon.delivery.ways import Way
 from datasms_daemon.model import LineName, Progress
 from datasms_daemon.rules import lifecycle
 from datasms_daemon.rules.lifecycle import Handed
+from datasms_daemon.rules.openings import Openings
 from datasms_daemon.store import messages
 from datasms_daemon.store.store import Db, Store
 
 
-async def recover(store: Store, now_ms: Callable[[], int], ways: Mapping[LineName, Way], changes: Changes) -> int:
+async def recover(
+    store: Store, now_ms: Callable[[], int], ways: Mapping[LineName, Way], openings: Openings, changes: Changes
+) -> int:
     """Judges every hand-over found under way: nobody knows what became of it (I26). Returns how many there were."""
     now = now_ms()
     to_devices = {name for name, way in ways.items() if way.facts.to_devices}
@@ -22,7 +25,7 @@ async def recover(store: Store, now_ms: Callable[[], int], ways: Mapping[LineNam
         decisions = []
         for progress, _ in messages.sending(db):
             drops_repeats = progress.plan[progress.step].line in to_devices
-            at = Handed(now, 0.0, True, drops_repeats)
+            at = Handed(now, 0.0, True, drops_repeats, openings)
             decisions.append(lifecycle.crashed(progress, at, "the daemon stopped during the hand-over"))
         return messages.apply(db, decisions, now)
 

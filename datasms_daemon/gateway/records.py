@@ -247,6 +247,7 @@ class MessageItem(Answer, frozen=True):
     delivered_at: str | None
     read_at: str | None
     valid_until: str
+    held_until: str | None
     code: str | None
     cost_centre: str | None
 
@@ -276,32 +277,6 @@ class EventView(Answer, frozen=True):
     at: str
     kind: str
     detail: dict[str, str | int | bool | None]
-
-
-class StepView(Answer, frozen=True):
-    """One step a message would take."""
-
-    line: LineName
-    wait: str
-    success: str
-    parts: int | None
-
-
-class SkippedView(Answer, frozen=True):
-    """A line that is left out, and why."""
-
-    line: LineName
-    reason: str
-
-
-class ExplanationView(Answer, frozen=True):
-    """The way one recipient's message would go."""
-
-    to: str | None
-    person: str | None
-    rules: tuple[str, ...]
-    steps: tuple[StepView, ...]
-    skipped: tuple[SkippedView, ...]
 
 
 class InboundView(Answer, frozen=True):

@@ -10,11 +10,11 @@ import msgspec
 from msgspec import Meta
 
 from datasms_daemon.gateway.drafts import Drafter
+from datasms_daemon.gateway.explained import ExplanationView
 from datasms_daemon.gateway.ports import Core
 from datasms_daemon.gateway.records import (
     AcceptedAnswer,
     BatchRequest,
-    ExplanationView,
     IdempotencyKey,
     Items,
     MessageRequest,

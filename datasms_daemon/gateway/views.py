@@ -8,19 +8,17 @@ from typing import TypeVar
 import msgspec
 
 from datasms_daemon.config.units import format_duration
+from datasms_daemon.gateway.explained import ExplanationView, SkippedView, StepView
 from datasms_daemon.gateway.records import (
     AttemptView,
     DeviceView,
     EventView,
-    ExplanationView,
     InboundView,
     KeyView,
     MessageItem,
     MessageView,
     Page,
     PushView,
-    SkippedView,
-    StepView,
 )
 from datasms_daemon.model import Attempt, Device, Dossier, Event, Explanation, Inbound, Key
 from datasms_daemon.web.times import rfc3339, rfc3339_or_none
@@ -46,6 +44,7 @@ def message_item(dossier: Dossier) -> MessageItem:
         delivered_at=rfc3339_or_none(progress.delivered_at),
         read_at=rfc3339_or_none(progress.read_at),
         valid_until=rfc3339(progress.valid_until),
+        held_until=rfc3339_or_none(progress.due_at if progress.held else None),
         code=progress.code,
         cost_centre=message.cost_centre,
     )
@@ -69,7 +68,17 @@ def explanation_view(explanation: Explanation) -> ExplanationView:
         person=explanation.person,
         rules=explanation.rules,
         steps=tuple(
-            StepView(step.line, format_duration(step.wait_ms), step.success, step.parts) for step in explanation.steps
+            StepView(
+                step.line,
+                format_duration(step.wait_ms),
+                step.success,
+                step.parts,
+                step.calendars,
+                step.when_closed,
+                None if step.opens_at is None else rfc3339(step.opens_at),
+                step.note,
+            )
+            for step in explanation.steps
         ),
         skipped=tuple(SkippedView(line.line, line.reason) for line in explanation.skipped),
     )

@@ -71,6 +71,7 @@ from datasms_daemon.model.words import (
     Record,
     Secret,
     Success,
+    WhenClosed,
 )
 
 __all__ = [
@@ -148,4 +149,5 @@ __all__ = [
     "Success",
     "Unknown",
     "Verdict",
+    "WhenClosed",
 ]

@@ -12,16 +12,23 @@ from datasms_daemon.model.words import (
     PersonId,
     Record,
     Success,
+    WhenClosed,
 )
 
 
 class Step(Record, frozen=True, array_like=True):
-    """One line of a plan: how long to wait there and what counts as success."""
+    """One line of a plan: how long to wait there and what counts as success.
+
+    All of ``calendars`` must be open for a hand-over, and ``wait_ms`` is open time; ``when_closed`` is what happens
+    while they are not. Without calendars all time is open.
+    """
 
     line: LineName
     wait_ms: int
     success: Success = Success.DELIVERED
     on_unknown: OnUnknown = OnUnknown.WAIT
+    calendars: tuple[str, ...] = ()
+    when_closed: WhenClosed = WhenClosed.DEFER
 
 
 Plan = tuple[Step, ...]
@@ -30,9 +37,10 @@ Plan = tuple[Step, ...]
 class Progress(Record, frozen=True):
     """Where a message stands: all that ``rules.lifecycle`` decides on, and no text.
 
-    ``ready`` names the line whose room it waits for; ``due_at`` is when the timer must look at it; ``deadline`` when
-    the present step must have succeeded; ``attempt`` numbers the newest attempt from 1 (0: none yet) and
-    ``attempt_state`` is None once that attempt is finished. ``handed_over``: bytes may have left in this step.
+    ``ready`` names the line whose room it waits for; ``held``: it waits for calendars to open instead; ``due_at`` is
+    when the timer must look at it; ``deadline`` when the present step must have succeeded, None before it has begun;
+    ``attempt`` numbers the newest attempt from 1 (0: none yet) and ``attempt_state`` is None once that attempt is
+    finished. ``handed_over``: bytes may have left in this step.
     """
 
     id: MessageId
@@ -51,6 +59,7 @@ class Progress(Record, frozen=True):
     code: str | None = None
     delivered_at: int | None = None
     read_at: int | None = None
+    held: bool = False
 
 
 class LineText(Record, frozen=True):

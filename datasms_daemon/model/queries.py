@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from datasms_daemon.model.words import LineName, LineState, MessageId, MessageState, PersonId, Record, Success
+from datasms_daemon.model.words import (
+    LineName,
+    LineState,
+    MessageId,
+    MessageState,
+    PersonId,
+    Record,
+    Success,
+    WhenClosed,
+)
 
 
 class MessageQuery(Record, frozen=True):
@@ -24,12 +33,20 @@ class MessageQuery(Record, frozen=True):
 
 
 class ExplainedStep(Record, frozen=True):
-    """One step a message would take; ``parts`` is how many SMS it would be, None where that has no meaning."""
+    """One step a message would take; ``parts`` is how many SMS it would be, None where that has no meaning.
+
+    ``opens_at`` is when its calendars let it begin (UTC ms), None: not in sight. ``note`` is what becomes of
+    it when that is not at once.
+    """
 
     line: LineName
     wait_ms: int
     success: Success
     parts: int | None = None
+    calendars: tuple[str, ...] = ()
+    when_closed: WhenClosed = WhenClosed.DEFER
+    opens_at: int | None = None
+    note: str | None = None
 
 
 class SkippedLine(Record, frozen=True):

@@ -109,6 +109,13 @@ class OnUnknown(StrEnum):
     REPORT = "report"  # end as ``unknown`` and tell the sender
 
 
+class WhenClosed(StrEnum):
+    """What becomes of a step while its calendars are closed."""
+
+    DEFER = "defer"  # it waits until they open
+    SKIP = "skip"  # the next step at once
+
+
 class ReceiptState(StrEnum):
     """What later evidence from the far end says."""
 

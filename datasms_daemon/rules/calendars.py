@@ -112,8 +112,18 @@ def merged(intervals: Iterable[Interval]) -> list[Interval]:
 
 
 def both(some: Sequence[Interval], others: Sequence[Interval]) -> list[Interval]:
-    """The time that lies in both."""
-    return [(max(a, c), min(b, d)) for a, b in some for c, d in others if max(a, c) < min(b, d)]
+    """The time that lies in both, which are ordered and disjoint."""
+    found: list[Interval] = []
+    i = j = 0
+    while i < len(some) and j < len(others):
+        since, until = max(some[i][0], others[j][0]), min(some[i][1], others[j][1])
+        if since < until:
+            found.append((since, until))
+        if some[i][1] < others[j][1]:
+            i += 1
+        else:
+            j += 1
+    return found
 
 
 def without(some: Sequence[Interval], others: Sequence[Interval]) -> list[Interval]:

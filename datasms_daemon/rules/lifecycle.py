@@ -7,6 +7,7 @@ for ``delivered -> read`` and notes on attempts (I11); none raises for anything 
                              ▲  ▲                         │  │                   │
                              │  └──── Later, NotSent ─────┘  │ AddressGone,      │ deadline, failed receipt
                              └──────── next step ◄───────────┴─ LineDown ◄───────┘
+    queued is ready for its line, waits for another try, or is held until the calendars of its step open;
     no step left: failed (unknown, if nobody can say whether the last one was taken) · validity over: expired
 """
 
@@ -29,11 +30,13 @@ from datasms_daemon.model import (
     Plan,
     Progress,
     Record,
-    Step,
     Success,
     Unknown,
 )
+from datasms_daemon.rules import steps
+from datasms_daemon.rules.openings import Openings
 from datasms_daemon.rules.retry import next_try
+from datasms_daemon.rules.steps import Placed, finished, limit, step_of
 
 PARKED_AFTER = 5
 """So many times may handing a message over crash before it is parked for an operator (I35)."""
@@ -80,23 +83,29 @@ class Handed(Record, frozen=True):
     jitter: float
     urgent: bool
     drops_repeats: bool
+    openings: Openings
 
 
-def begin(id_: MessageId, plan: Plan, now: int, send_at: int | None, valid_until: int) -> Progress:
-    """A message as it is accepted: scheduled, ready for its first line, or failed at once for want of a route."""
+def begin(id_: MessageId, plan: Plan, now: int, send_at: int | None, valid_until: int, openings: Openings) -> Decision:
+    """A message as it is accepted: scheduled, ready for its first line, held, or failed at once for want of a route."""
     new = Progress(id=id_, gen=1, state=MessageState.QUEUED, plan=plan, valid_until=valid_until)
     if not plan:
-        return finished(new, MessageState.FAILED, "no_route")
+        return Decision(finished(new, MessageState.FAILED, "no_route"), ())
     if send_at is not None and send_at > now:
-        return replace(new, state=MessageState.SCHEDULED, due_at=send_at)
-    return _entering(new, 0, now)
+        return Decision(replace(new, state=MessageState.SCHEDULED, due_at=send_at), ())
+    return _at_door(new, steps.entering(new, 0, now, openings), now)
 
 
-def claim(progress: Progress, now: int, lease_ms: int) -> Decision | None:
-    """Opens an attempt on the line the message is ready for; None when it is not, or its time is over."""
+def claim(progress: Progress, now: int, lease_ms: int, openings: Openings) -> Decision | None:
+    """Opens an attempt on the line the message is ready for; None when it is not, or its time is over.
+
+    A decision that opens none: the calendars of the step have closed, so that the message is held or passed on.
+    """
     if progress.ready is None or now >= limit(progress):
         return None
     step = progress.plan[progress.step]
+    if openings.opens(step, now) != now:
+        return _look(progress, now, openings)
     n = progress.attempt + 1
     until = limit(progress)
     claimed = replace(
@@ -115,21 +124,30 @@ def claim(progress: Progress, now: int, lease_ms: int) -> Decision | None:
     return Decision(claimed, (), opened)
 
 
-def due(progress: Progress, now: int) -> Decision | None:
+def due(progress: Progress, now: int, openings: Openings) -> Decision | None:
     """What the passing of time does; None when nothing is due yet (I14)."""
     if progress.due_at is None or now < progress.due_at:
         return None
     if now >= progress.valid_until:
         return _expire(progress, now)
     if progress.state is MessageState.SCHEDULED:
-        entered = _entering(replace(progress, gen=progress.gen + 1), 0, now)
-        return Decision(entered, (_event(now, "due"),))
+        moved = replace(progress, gen=progress.gen + 1)
+        return _at_door(moved, steps.entering(moved, progress.step, now, openings), now, _event(now, "due"))
     if now >= limit(progress):
-        return _timed_out(progress, now)
+        return _timed_out(progress, now, openings)
     if progress.state is MessageState.SENDING:
         return _settle_unknown(progress, Unknown("no result within the lease"), now)
-    ready = replace(progress, gen=progress.gen + 1, ready=_step(progress).line, due_at=limit(progress))
-    return Decision(ready, (_event(now, "retry", line=_step(progress).line),))
+    event = _event(now, "opened" if progress.held else "retry", line=step_of(progress).line)
+    return _look(progress, now, openings, event)
+
+
+def look_again(progress: Progress, now: int, openings: Openings) -> Decision | None:
+    """For a message that is held, when calendars have changed; None when nothing changes for it."""
+    if not progress.held or now >= limit(progress):
+        return None
+    looked = _look(progress, now, openings)
+    is_same = replace(looked.progress, gen=progress.gen) == progress
+    return None if is_same else replace(looked, events=(_event(now, "calendars_changed"), *looked.events))
 
 
 def handed(progress: Progress, n: int, outcome: Outcome, at: Handed) -> Decision:
@@ -143,16 +161,16 @@ def handed(progress: Progress, n: int, outcome: Outcome, at: Handed) -> Decision
         case Accepted():
             return _accepted(progress, at.now)
         case AddressGone():
-            return fails(progress, at.now, name, outcome.reason, "address_gone")
+            return fails(progress, at.now, name, outcome.reason, "address_gone", at.openings)
         case LineDown():
             if progress.step + 1 < len(progress.plan):
-                return fails(progress, at.now, name, outcome.reason, "line_down")
+                return fails(progress, at.now, name, outcome.reason, "line_down", at.openings)
             return _again(progress, name, outcome.reason, None, at)
         case Later():
             return _again(progress, name, outcome.reason, outcome.not_before, at)
         case NotSent():
             if outcome.final:
-                return fails(progress, at.now, name, outcome.reason, "not_sent")
+                return fails(progress, at.now, name, outcome.reason, "not_sent", at.openings)
             return _again(progress, name, outcome.reason, None, at)
         case Unknown():
             return _unknown(progress, outcome, at)
@@ -168,9 +186,10 @@ def crashed(progress: Progress, at: Handed, reason: str) -> Decision:
     return Decision(parked, (_event(at.now, "parked", crashes=counted.crashes),), closed)
 
 
-def skip(progress: Progress, now: int, reason: str) -> Decision:
+def skip(progress: Progress, now: int, reason: str, openings: Openings) -> Decision:
     """On to the next step without a try: the line is gone from the configuration."""
-    return _next(progress, now, "line_gone", _event(now, "skipped", line=_step(progress).line, reason=reason), None)
+    event = _event(now, "skipped", line=step_of(progress).line, reason=reason)
+    return _next(progress, now, "line_gone", event, None, openings)
 
 
 def tampered(progress: Progress, now: int) -> Decision:
@@ -188,15 +207,23 @@ def cancel(progress: Progress, now: int, by: str) -> Decision | None:
     return Decision(cancelled, (_event(now, "cancelled", by=by, handed_over=progress.attempt > 0),), closed)
 
 
-def reschedule(progress: Progress, now: int, send_at: int | None, ttl_ms: int, by: str) -> Decision | None:
-    """Another time, or now; None once a line was tried or passed over, or the message is final."""
-    if progress.state.is_final or progress.attempt > 0 or progress.step > 0:
+def reschedule(
+    progress: Progress, now: int, send_at: int | None, ttl_ms: int, by: str, openings: Openings
+) -> Decision | None:
+    """Another time, or now, which calendars may hold; None once a line was tried or its step passed, or at the end.
+
+    A message that is held has not been tried, whatever its calendars made it pass over.
+    """
+    is_past = progress.attempt > 0 or (
+        progress.step > 0 and progress.state is MessageState.QUEUED and not progress.held
+    )
+    if progress.state.is_final or is_past:
         return None
-    moved = replace(progress, gen=progress.gen + 1, valid_until=(send_at or now) + ttl_ms, ready=None)
+    moved = replace(progress, gen=progress.gen + 1, valid_until=(send_at or now) + ttl_ms, ready=None, held=False)
     event = _event(now, "rescheduled", by=by, send_at=send_at)
     if send_at is not None and send_at > now:
-        return Decision(replace(moved, state=MessageState.SCHEDULED, step=0, due_at=send_at, deadline=None), (event,))
-    return Decision(_entering(moved, 0, now), (event,))
+        return Decision(replace(moved, state=MessageState.SCHEDULED, due_at=send_at, deadline=None), (event,))
+    return _at_door(moved, steps.entering(moved, progress.step, now, openings), now, event)
 
 
 def is_passed_on(progress: Progress) -> bool:
@@ -211,38 +238,6 @@ def is_passed_on(progress: Progress) -> bool:
 # --- the inside ------------------------------------------------------------------------------------------------------
 
 
-def _step(progress: Progress) -> Step:
-    return progress.plan[progress.step]
-
-
-def limit(progress: Progress) -> int:
-    """When the present step is over: its deadline, and never after the message's validity."""
-    if progress.deadline is None:
-        return progress.valid_until
-    return min(progress.deadline, progress.valid_until)
-
-
-def _entering(progress: Progress, step: int, now: int) -> Progress:
-    """At the door of ``step``: ready for its line, the step's clock running."""
-    chosen = progress.plan[step]
-    deadline = min(now + chosen.wait_ms, progress.valid_until)
-    return replace(
-        progress,
-        state=MessageState.QUEUED,
-        step=step,
-        tries=0,
-        attempt_state=None,
-        ready=chosen.line,
-        deadline=deadline,
-        due_at=deadline,
-        code=None,
-    )
-
-
-def finished(progress: Progress, state: MessageState, code: str | None) -> Progress:
-    return replace(progress, state=state, code=code, due_at=None, ready=None, attempt_state=None)
-
-
 def _closing(
     progress: Progress, now: int, state: AttemptState, outcome: str | None = None, reason: str | None = None
 ) -> AttemptChange | None:
@@ -254,7 +249,7 @@ def _closing(
 
 
 def _accepted(progress: Progress, now: int) -> Decision:
-    step = _step(progress)
+    step = step_of(progress)
     sent = AttemptChange(n=progress.attempt, state=AttemptState.SENT, sent_at=now, outcome="accepted")
     waiting = replace(
         progress,
@@ -274,7 +269,7 @@ def _again(progress: Progress, name: str, reason: str, not_before: int | None, a
     retry_at = next_try(at.now, progress.tries, at.jitter, at.urgent, not_before)
     until = limit(progress)
     if retry_at >= until and progress.step + 1 < len(progress.plan):
-        return fails(progress, at.now, name, reason, "too_late_to_retry")
+        return fails(progress, at.now, name, reason, "too_late_to_retry", at.openings)
     closed = AttemptChange(
         n=progress.attempt, state=AttemptState.FAILED, finished_at=at.now, outcome=name, reason=reason
     )
@@ -286,18 +281,21 @@ def _again(progress: Progress, name: str, reason: str, not_before: int | None, a
         ready=None,
         due_at=min(retry_at, until),
     )
-    event = _event(at.now, name, line=_step(progress).line, attempt=progress.attempt, reason=reason, retry_at=retry_at)
+    event = _event(
+        at.now, name, line=step_of(progress).line, attempt=progress.attempt, reason=reason, retry_at=retry_at
+    )
     return Decision(queued, (event,), closed)
 
 
-def fails(progress: Progress, now: int, name: str, reason: str, code: str) -> Decision:
+def fails(progress: Progress, now: int, name: str, reason: str, code: str, openings: Openings) -> Decision:
+    """The present step has failed: on to the next one."""
     closed = _closing(progress, now, AttemptState.FAILED, name, reason)
-    event = _event(now, name, line=_step(progress).line, attempt=progress.attempt, reason=reason)
-    return _next(progress, now, code, event, closed)
+    event = _event(now, name, line=step_of(progress).line, attempt=progress.attempt, reason=reason)
+    return _next(progress, now, code, event, closed, openings)
 
 
 def _unknown(progress: Progress, outcome: Unknown, at: Handed) -> Decision:
-    policy = _step(progress).on_unknown
+    policy = step_of(progress).on_unknown
     if policy is OnUnknown.REPORT:
         closed = _closing(progress, at.now, AttemptState.UNKNOWN, "unknown", outcome.reason)
         ended = finished(replace(progress, gen=progress.gen + 1), MessageState.UNKNOWN, "unknown_outcome")
@@ -305,7 +303,7 @@ def _unknown(progress: Progress, outcome: Unknown, at: Handed) -> Decision:
     if policy is OnUnknown.NEXT:
         closed = _closing(progress, at.now, AttemptState.UNKNOWN, "unknown", outcome.reason)
         event = _event(at.now, "unknown", attempt=progress.attempt, reason=outcome.reason)
-        return _next(progress, at.now, "unknown_outcome", event, closed, ambiguous=True)
+        return _next(progress, at.now, "unknown_outcome", event, closed, at.openings, ambiguous=True)
     if at.drops_repeats:
         again = _again(progress, "unknown", outcome.reason, None, at)
         closed = again.attempt and replace(again.attempt, state=AttemptState.UNKNOWN)
@@ -326,12 +324,12 @@ def _settle_unknown(progress: Progress, outcome: Unknown, now: int) -> Decision:
     return Decision(waiting, (_event(now, "unknown", attempt=progress.attempt, reason=outcome.reason),), noted)
 
 
-def _timed_out(progress: Progress, now: int) -> Decision:
+def _timed_out(progress: Progress, now: int, openings: Openings) -> Decision:
     """The step's deadline: on to the next one, whatever the attempt is doing."""
     ambiguous = progress.attempt_state in (AttemptState.UNKNOWN, AttemptState.SENDING)
     closed = _closing(progress, now, AttemptState.UNKNOWN if ambiguous else AttemptState.TIMED_OUT)
-    event = _event(now, "deadline", line=_step(progress).line, attempt=progress.attempt)
-    return _next(progress, now, "deadline", event, closed, ambiguous=ambiguous)
+    event = _event(now, "deadline", line=step_of(progress).line, attempt=progress.attempt)
+    return _next(progress, now, "deadline", event, closed, openings, ambiguous=ambiguous)
 
 
 def _expire(progress: Progress, now: int) -> Decision:
@@ -344,16 +342,40 @@ def _expire(progress: Progress, now: int) -> Decision:
 
 
 def _next(
-    progress: Progress, now: int, code: str, event: Event, closed: AttemptChange | None, *, ambiguous: bool = False
+    progress: Progress,
+    now: int,
+    code: str,
+    event: Event,
+    closed: AttemptChange | None,
+    openings: Openings,
+    *,
+    ambiguous: bool = False,
 ) -> Decision:
-    """The step after this one; without one the message has failed, or nobody knows."""
+    """The step after this one that may begin; without one the message has failed, or nobody knows."""
     moved = replace(progress, gen=progress.gen + 1)
-    if progress.step + 1 < len(progress.plan):
-        entered = _entering(moved, progress.step + 1, now)
-        following = _event(now, "step", step=entered.step, line=entered.ready, deadline=entered.deadline)
-        return Decision(entered, (event, following), closed)
+    entered = steps.entering(moved, progress.step + 1, now, openings)
+    if entered is not None:
+        at = entered.progress
+        following = _event(now, "step", step=at.step, line=step_of(at).line, deadline=at.deadline)
+        return Decision(at, (event, following, *entered.events), closed)
+    passed = [steps.passed_over(step, now) for step in progress.plan[progress.step + 1 :]]
     state = MessageState.UNKNOWN if ambiguous else MessageState.FAILED
-    return Decision(finished(moved, state, code), (event, _event(now, state.value, code=code)), closed)
+    return Decision(finished(moved, state, code), (event, *passed, _event(now, state.value, code=code)), closed)
+
+
+def _look(progress: Progress, now: int, openings: Openings, *events: Event) -> Decision:
+    """A queued message at the door of its step, as the calendars are now."""
+    moved = replace(progress, gen=progress.gen + 1)
+    return _at_door(moved, steps.again(moved, now, openings), now, *events)
+
+
+def _at_door(moved: Progress, placed: Placed | None, now: int, *events: Event) -> Decision:
+    """Where the message was placed; without any step that may begin it has failed."""
+    if placed is not None:
+        return Decision(placed.progress, (*events, *placed.events))
+    passed = [steps.passed_over(step, now) for step in moved.plan[moved.step :]]
+    over = finished(moved, MessageState.FAILED, "closed")
+    return Decision(over, (*events, *passed, _event(now, "failed", code="closed")))
 
 
 def noted(progress: Progress, now: int, note: AttemptChange, kind: str, **detail: str | int | bool | None) -> Decision:

@@ -19,19 +19,27 @@ from datasms_daemon.model import (
 )
 from datasms_daemon.rules import lifecycle
 from datasms_daemon.rules.lifecycle import AttemptChange, Decision
+from datasms_daemon.rules.openings import Openings
+from datasms_daemon.rules.steps import finished, limit
 
 _RANK = {AttemptState.DELIVERED: 1, AttemptState.READ: 2}
 
 
 def receipt(
-    progress: Progress, attempt: Attempt, state: ReceiptState, at: int, now: int, reason: str | None = None
+    progress: Progress,
+    attempt: Attempt,
+    state: ReceiptState,
+    at: int,
+    now: int,
+    openings: Openings,
+    reason: str | None = None,
 ) -> Decision | None:
     """Applies the far end's word about ``attempt``; None when it says nothing new."""
     match state:
         case ReceiptState.DELIVERED | ReceiptState.READ:
             return _arrived(progress, attempt, AttemptState(state.value), at, now)
         case ReceiptState.FAILED:
-            return _failed(progress, attempt, now, reason or "the far end reports failure")
+            return _failed(progress, attempt, now, openings, reason or "the far end reports failure")
         case ReceiptState.SENT:
             return None
 
@@ -58,25 +66,23 @@ def _arrived(progress: Progress, attempt: Attempt, state: AttemptState, at: int,
                 delivered_at=delivered_at,
                 state=MessageState.WAITING,
                 attempt_state=AttemptState.DELIVERED,
-                due_at=lifecycle.limit(progress),
+                due_at=limit(progress),
             ),
             (event,),
             AttemptChange(n=attempt.n, state=state),
         )
-    done = replace(
-        lifecycle.finished(moved, MessageState(state.value), None), delivered_at=delivered_at, read_at=read_at
-    )
+    done = replace(finished(moved, MessageState(state.value), None), delivered_at=delivered_at, read_at=read_at)
     other = None
     if not is_current and progress.attempt_state is not None:
         other = AttemptChange(n=progress.attempt, state=AttemptState.CANCELLED, finished_at=now)
     return Decision(done, (event,), mark, other)
 
 
-def _failed(progress: Progress, attempt: Attempt, now: int, reason: str) -> Decision | None:
+def _failed(progress: Progress, attempt: Attempt, now: int, openings: Openings, reason: str) -> Decision | None:
     if attempt.state in _RANK or attempt.state is AttemptState.FAILED:
         return None
     if attempt.n == progress.attempt and progress.attempt_state is not None:
-        return lifecycle.fails(progress, now, "failed", reason, "failed_receipt")
+        return lifecycle.fails(progress, now, "failed", reason, "failed_receipt", openings)
     note = AttemptChange(n=attempt.n, reason=reason)
     return lifecycle.noted(progress, now, note, "late_failure", attempt=attempt.n, reason=reason)
 

@@ -11,7 +11,9 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Protocol
 
-from datasms_daemon.model import LineName, OnUnknown, Plan, Record, SkippedLine, Step, Success
+from msgspec.structs import replace
+
+from datasms_daemon.model import LineName, OnUnknown, Plan, Record, SkippedLine, Step, Success, WhenClosed
 from datasms_daemon.rules.calendars import Calendar
 from datasms_daemon.rules.conditions import calendar_check, groups_check, number_check, text_check, word_check
 
@@ -26,7 +28,7 @@ class Facts(Record, frozen=True):
 
     ``groups`` are the recipient's and ``sender_groups`` the sender's, with their parents. ``lines`` are those the
     request asks for and ``allowed_lines`` those the sender may use; None means all. ``to`` None is a person without a
-    phone number; ``now`` is when, in UTC ms.
+    phone number; ``now`` is when, in UTC ms. ``calendars`` are the sender's and the recipient's.
     """
 
     priority: str
@@ -41,6 +43,7 @@ class Facts(Record, frozen=True):
     text: str = ""
     lines: tuple[str, ...] | None = None
     allowed_lines: tuple[str, ...] | None = None
+    calendars: tuple[str, ...] = ()
 
 
 class Routed(Record, frozen=True):
@@ -94,6 +97,10 @@ class _Rule(Protocol):
     def enabled(self) -> bool: ...
     @property
     def continue_(self) -> bool: ...
+    @property
+    def calendar(self) -> str | None: ...
+    @property
+    def when_closed(self) -> WhenClosed: ...
 
 
 class _Priority(Protocol):
@@ -101,6 +108,8 @@ class _Priority(Protocol):
     def wait(self) -> Mapping[str, int]: ...
     @property
     def on_unknown(self) -> OnUnknown: ...
+    @property
+    def calendar(self) -> str: ...
 
 
 class _Line(Protocol):
@@ -110,6 +119,8 @@ class _Line(Protocol):
     def driver(self) -> str: ...
     @property
     def enabled(self) -> bool: ...
+    @property
+    def calendar(self) -> str | None: ...
 
 
 class RoutingOptions(Protocol):
@@ -135,6 +146,8 @@ class _Compiled:
         self.name = rule.name
         self.steps = rule.steps
         self.continues = rule.continue_
+        self.calendar = rule.calendar
+        self.when_closed = rule.when_closed
         self.priority = word_check(rule.when.priority)
         self.checks = tuple(_checks(rule.when, aliases, calendars))
 
@@ -197,8 +210,9 @@ class Router:
                 if not rule.continues:
                     break
         return self._build(
-            tuple(matched), facts.priority, facts.to is not None, facts.has_device, facts.lines, facts.allowed_lines
-        )
+            tuple(matched), facts.priority, facts.to is not None, facts.has_device, facts.lines, facts.allowed_lines,
+            facts.calendars,
+        )  # fmt: skip
 
     def _routed(
         self,
@@ -208,17 +222,19 @@ class Router:
         has_device: bool,
         asked: tuple[str, ...] | None,
         allowed: tuple[str, ...] | None,
+        calendars: tuple[str, ...],
     ) -> Routed:
         steps: dict[LineName, Step] = {}
         skipped: dict[LineName, SkippedLine] = {}
-        for step in (step for rule in rules for step in rule.steps):
+        for rule, step in ((each, step) for each in rules for step in each.steps):
             line = self._lines.get(step.line)
             if line is None:
                 skipped.setdefault(step.line, SkippedLine(line=step.line, reason="not configured"))
             elif reason := _refusal(line, asked, allowed) or _unreachable(line, has_number, has_device):
                 skipped.setdefault(step.line, SkippedLine(line=step.line, reason=reason))
             else:
-                steps.setdefault(step.line, _planned(step, line, self._priorities[priority]))
+                planned = _planned(step, line, self._priorities[priority])
+                steps.setdefault(step.line, _held(planned, rule, line, self._priorities[priority], calendars))
         plan = self._shared(tuple(steps.values()))
         return Routed(plan=plan, rules=tuple(rule.name for rule in rules), skipped=tuple(skipped.values()))
 
@@ -249,3 +265,11 @@ def _planned(step: _Step, line: _Line, priority: _Priority) -> Step:
         wait = priority.wait.get(line.name, priority.wait.get(line.driver, priority.wait["default"]))
     on_unknown = priority.on_unknown if step.on_unknown is None else step.on_unknown
     return Step(line=line.name, wait_ms=wait, success=step.success, on_unknown=on_unknown)
+
+
+def _held(step: Step, rule: _Compiled, line: _Line, priority: _Priority, calendars: tuple[str, ...]) -> Step:
+    """The step with the calendars that hold it back: its rule's, its line's, the sender's and the recipient's."""
+    named = dict.fromkeys(name for name in (rule.calendar, line.calendar, *calendars) if name)
+    if not named or priority.calendar == "ignore":
+        return step
+    return replace(step, calendars=tuple(named), when_closed=rule.when_closed)

@@ -32,6 +32,7 @@ _encode = msgspec.json.Encoder().encode
 _decode_events = msgspec.json.Decoder(tuple[Event, ...]).decode
 _decode_per_line = msgspec.json.Decoder(dict[str, LineText]).decode
 _MESSAGE_WIDTH = len(sql.MESSAGE.split(","))
+_PROGRESS_WIDTH = len(sql.PROGRESS.split(","))
 
 
 class Sealed(msgspec.Struct, frozen=True):
@@ -75,6 +76,11 @@ def progress(db: Db, id_: MessageId) -> Progress | None:
 def due(db: Db, now: int, limit: int) -> list[Progress]:
     """The messages whose time has come, longest due first."""
     return [_progress(row) for row in db.execute(sql.SELECT_DUE, {"now": now, "limit": limit})]
+
+
+def held(db: Db, after: MessageId, limit: int) -> list[Progress]:
+    """Messages that calendars hold back, in the order they were accepted, from after that one on."""
+    return [_progress(row) for row in db.execute(sql.SELECT_HELD, {"after": after, "limit": limit})]
 
 
 def next_due(db: Db) -> int | None:
@@ -310,14 +316,17 @@ def _progress_row(progress: Progress) -> dict[str, object]:
         "code": progress.code,
         "delivered_at": progress.delivered_at,
         "read_at": progress.read_at,
+        "held": int(progress.held),
     }
 
 
 def _progress(row: tuple[Any, ...]) -> Progress:
-    (id_, gen, state, plan, valid_until, step, tries, crashes, attempt_n, attempt_state, *rest) = row[:16]
+    (id_, gen, state, plan, valid_until, step, tries, crashes, attempt_n, attempt_state, *rest) = row[:_PROGRESS_WIDTH]
+    due_at, deadline, ready, code, delivered_at, read_at, held = rest
     return Progress(
         id_, gen, MessageState(state), _plan(plan), valid_until, step, tries, crashes, attempt_n,
-        None if attempt_state is None else AttemptState(attempt_state), *rest,
+        None if attempt_state is None else AttemptState(attempt_state), due_at, deadline, ready, code, delivered_at,
+        read_at, bool(held),
     )  # fmt: skip
 
 

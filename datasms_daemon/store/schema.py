@@ -50,10 +50,12 @@ CREATE TABLE messages (
     ready TEXT,
     code TEXT,
     delivered_at INTEGER,
-    read_at INTEGER
+    read_at INTEGER,
+    held INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX messages_due ON messages (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX messages_ready ON messages (ready, rank, id) WHERE ready IS NOT NULL;
+CREATE INDEX messages_held ON messages (id) WHERE held = 1;
 CREATE INDEX messages_sending ON messages (id) WHERE state = 'sending';
 CREATE INDEX messages_orphans ON messages (id)
     WHERE due_at IS NULL AND state IN ('scheduled', 'queued', 'sending', 'waiting');

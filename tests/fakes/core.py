@@ -49,6 +49,7 @@ from datasms_daemon.model import (
     Submission,
     Success,
     Verdict,
+    WhenClosed,
 )
 from datasms_daemon.rules import numbers
 from datasms_daemon.rules.senders import Account, Senders
@@ -176,7 +177,11 @@ class FakeCore:
         problems = tuple(self._unknown(submission))
         if problems:
             return Refused(problems)
-        steps = (ExplainedStep(LINES[0], 60_000, Success.DELIVERED), ExplainedStep(LINES[1], 600_000, Success.SENT, 1))
+        closed = (("office",), WhenClosed.SKIP, NOW, "is left out: closed")
+        steps = (
+            ExplainedStep(LINES[0], 60_000, Success.DELIVERED, None, *closed),
+            ExplainedStep(LINES[1], 600_000, Success.SENT, 1),
+        )
         skipped = (SkippedLine(LineName("mail"), "no address"),)
         return tuple(
             Explanation(to.number, to.person, ("everybody",), steps, skipped)

@@ -73,11 +73,14 @@ class FakeDaemon:
             self.parts.dispatch.add(way)
         self.interrupted = done(
             Deferred.fromCoroutine(
-                recovery.recover(self.store, clock.now_ms, self.parts.dispatch.ways, self.parts.changes)
+                recovery.recover(
+                    self.store, clock.now_ms, self.parts.dispatch.ways, self.parts.openings, self.parts.changes
+                )
             )
         )
         for line in lines.values():
             line.start(self.parts.host)
+        done(Deferred.fromCoroutine(self.parts.look_again()))
         self.parts.deadlines.pull(clock.now_ms())
         for waiting in done(self.store.read(recovery.waiting_lines)):
             self.parts.dispatch.wake(waiting)

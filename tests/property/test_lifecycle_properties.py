@@ -24,17 +24,35 @@ from datasms_daemon.model import (
     Step,
     Success,
     Unknown,
+    WhenClosed,
 )
 from datasms_daemon.rules import lifecycle, receipts
+from datasms_daemon.rules.calendars import DAY_MS, Calendar
 from datasms_daemon.rules.lifecycle import AttemptChange, Decision, Handed
+from datasms_daemon.rules.openings import ALWAYS_OPEN, Openings
 
 NOW = 1_000_000
+
+
+def blinking(period: int, is_open: int) -> Calendar:
+    """Open for a while at the beginning of each period."""
+    return Calendar(lambda day: [(each, each + is_open) for each in range(day * DAY_MS, (day + 1) * DAY_MS, period)])
+
+
+NEVER = Calendar(lambda day: ())
+CALENDARS = (
+    Openings({"a": blinking(40_000, 25_000), "b": blinking(64_000, 1_000), "never": NEVER}),
+    Openings({"a": NEVER, "b": blinking(50_000, 25_000)}),
+    ALWAYS_OPEN,
+)
 steps = st.builds(
     Step,
     line=st.sampled_from([LineName("a"), LineName("b"), LineName("c")]),
     wait_ms=st.integers(1, 100_000),
     success=st.sampled_from(Success),
     on_unknown=st.sampled_from(OnUnknown),
+    calendars=st.sampled_from([(), ("a",), ("b",), ("a", "b"), ("never",)]),
+    when_closed=st.sampled_from(WhenClosed),
 )
 plans = st.lists(steps, max_size=4).map(tuple)
 outcomes: st.SearchStrategy[Outcome] = st.one_of(
@@ -55,6 +73,7 @@ events = st.lists(
         st.tuples(st.just("cancel")),
         st.tuples(st.just("reschedule"), st.none() | st.integers(-10, 90_000)),
         st.tuples(st.just("skip")),
+        st.tuples(st.just("reload"), st.sampled_from(CALENDARS)),
     ),
     max_size=40,
 )
@@ -65,8 +84,11 @@ class Life:
 
     def __init__(self, plan: tuple[Step, ...], send_in: int | None, ttl: int) -> None:
         self.now = NOW
+        self.openings = CALENDARS[0]
         send_at = None if send_in is None else NOW + send_in
-        self.progress = lifecycle.begin(MessageId("m"), plan, NOW, send_at, max(NOW, send_at or 0) + ttl)
+        self.progress = lifecycle.begin(
+            MessageId("m"), plan, NOW, send_at, max(NOW, send_at or 0) + ttl, self.openings
+        ).progress
         self.attempts: dict[int, Attempt] = {}
         self.finals: set[MessageState] = set()
 
@@ -89,6 +111,8 @@ class Life:
         """As the store's UPDATE does."""
         if change.opens:
             assert change.n == len(self.attempts) + 1
+            step = self.progress.plan[change.step]
+            assert self.openings.opens(step, self.now) == self.now, "claimed while closed"
             self.attempts[change.n] = Attempt(
                 change.n, change.step, LineName(change.line), AttemptState.SENDING, self.now, deadline=change.deadline
             )
@@ -114,6 +138,11 @@ class Life:
         if progress.ready is not None:
             assert progress.ready == progress.plan[progress.step].line
             assert progress.state is MessageState.QUEUED
+        if progress.held:
+            assert (progress.state, progress.ready) == (MessageState.QUEUED, None)
+            assert progress.due_at is not None
+            opens_at = self.openings.opens(progress.plan[progress.step], self.now)
+            assert opens_at is None or progress.due_at <= max(opens_at, self.now), "held longer than its calendars ask"
         if progress.state is MessageState.SENDING:
             assert progress.attempt_state is AttemptState.SENDING
 
@@ -122,32 +151,36 @@ class Life:
         match event:
             case ("pass", int(ms)):
                 self.now += ms
-                self.take(lifecycle.due(self.progress, self.now))
+                self.take(lifecycle.due(self.progress, self.now, self.openings))
             case ("claim", int(lease)):
-                self.take(lifecycle.claim(self.progress, self.now, lease))
+                self.take(lifecycle.claim(self.progress, self.now, lease, self.openings))
             case ("outcome", outcome, float(jitter), bool(drops), int(back)) if self.attempts:
                 n = max(1, len(self.attempts) - back)
-                at = Handed(self.now, jitter, False, drops)
+                at = Handed(self.now, jitter, False, drops, self.openings)
                 self.take(lifecycle.handed(self.progress, n, outcome, at))  # type: ignore[arg-type]
             case ("receipt", ReceiptState() as state, int(back)) if self.attempts:
                 attempt = self.attempts[max(1, len(self.attempts) - back)]
-                self.take(receipts.receipt(self.progress, attempt, state, self.now, self.now))
+                self.take(receipts.receipt(self.progress, attempt, state, self.now, self.now, self.openings))
             case ("crash", bool(drops)) if self.progress.state is MessageState.SENDING:
-                self.take(lifecycle.crashed(self.progress, Handed(self.now, 0.0, False, drops), "crash"))
+                self.take(lifecycle.crashed(self.progress, Handed(self.now, 0.0, False, drops, self.openings), "crash"))
             case ("cancel",):
                 self.take(lifecycle.cancel(self.progress, self.now, "me"))
             case ("reschedule", send_in):
                 send_at = None if send_in is None else self.now + int(str(send_in))
-                self.take(lifecycle.reschedule(self.progress, self.now, send_at, 50_000, "me"))
+                self.take(lifecycle.reschedule(self.progress, self.now, send_at, 50_000, "me", self.openings))
+            case ("reload", Openings() as openings):
+                self.openings = openings
+                self.take(lifecycle.look_again(self.progress, self.now, openings))
+                assert lifecycle.look_again(self.progress, self.now, openings) is None, "looked at twice"
             case ("skip",) if self.progress.ready is not None:
-                self.take(lifecycle.skip(self.progress, self.now, "gone"))
+                self.take(lifecycle.skip(self.progress, self.now, "gone", self.openings))
 
 
 @given(plans, st.none() | st.integers(-10, 90_000), st.integers(1, 300_000), events)
 def test_every_promise_holds_at_every_step(
     plan: tuple[Step, ...], send_in: int | None, ttl: int, happened: list[tuple[object, ...]]
 ) -> None:
-    """I7, I8, I11, I12."""
+    """I7, I8, I11, I12; and no line is claimed while a calendar of the step is closed."""
     life = Life(plan, send_in, ttl)
     life.check()
     for event in happened:
@@ -167,7 +200,7 @@ def test_left_alone_every_message_comes_to_an_end(
             break
         life.now = max(life.now, life.progress.due_at)
         before = life.progress
-        life.take(lifecycle.due(before, life.now))
+        life.take(lifecycle.due(before, life.now, life.openings))
         assert life.progress != before, "woken for nothing"
     assert life.progress.state.is_final
 
@@ -191,7 +224,7 @@ def test_receipts_repeated_in_any_order_change_nothing(
             _, state, back, count = given_[index % len(given_)]
             n = max(1, int(str(count)) - int(str(back)))
             if n in life.attempts and isinstance(state, ReceiptState):
-                life.take(receipts.receipt(life.progress, life.attempts[n], state, life.now, life.now))
+                life.take(receipts.receipt(life.progress, life.attempts[n], state, life.now, life.now, life.openings))
     assert (life.progress.state, life.progress.delivered_at, life.progress.read_at) == before
 
 
@@ -199,14 +232,14 @@ def test_receipts_repeated_in_any_order_change_nothing(
 def test_a_deadline_never_fires_early(wait_ms: int, passed: int) -> None:
     """I14."""
     step = Step(LineName("a"), wait_ms)
-    progress = lifecycle.begin(MessageId("m"), (step, step), NOW, None, NOW + 10_000_000)
-    claimed = lifecycle.claim(progress, NOW, 200_000)
+    progress = lifecycle.begin(MessageId("m"), (step, step), NOW, None, NOW + 10_000_000, ALWAYS_OPEN).progress
+    claimed = lifecycle.claim(progress, NOW, 200_000, ALWAYS_OPEN)
     assert claimed is not None
-    sent = lifecycle.handed(claimed.progress, 1, Accepted(), Handed(NOW, 0.0, False, False)).progress
-    moved = lifecycle.due(sent, NOW + passed)
+    sent = lifecycle.handed(claimed.progress, 1, Accepted(), Handed(NOW, 0.0, False, False, ALWAYS_OPEN)).progress
+    moved = lifecycle.due(sent, NOW + passed, ALWAYS_OPEN)
     assert (moved is not None) == (passed >= wait_ms)
 
 
 def test_without_a_plan_a_message_has_failed_for_want_of_a_route() -> None:
-    progress: Progress = lifecycle.begin(MessageId("m"), (), NOW, None, NOW + 1)
+    progress: Progress = lifecycle.begin(MessageId("m"), (), NOW, None, NOW + 1, ALWAYS_OPEN).progress
     assert (progress.state, progress.code) == (MessageState.FAILED, "no_route")

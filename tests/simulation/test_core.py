@@ -12,8 +12,10 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
+from datasms_daemon.config.calendars import CalendarOptions, calendars_of
 from datasms_daemon.config.kinds import Duration
 from datasms_daemon.config.records import Rule, StepOptions, When
 from datasms_daemon.model import (
@@ -39,7 +41,9 @@ from datasms_daemon.model import (
     ReceiptState,
     Success,
     Unknown,
+    WhenClosed,
 )
+from datasms_daemon.rules.openings import Openings
 from datasms_daemon.store import messages
 from tests.fakes.daemon import FakeDaemon, FakeTime, add_person, configuration, done, draft
 from tests.fakes.lines import FakeLine
@@ -53,6 +57,7 @@ BACKWARDS_MS = 51_000
 SOMETIMES = (
     "fallback", "late receipt", "unknown outcome", "overdue at restart", "clock step", "interrupted hand-over",
     "early receipt", "delivered", "read", "expired", "failed", "cancelled", "unknown", "retry", "disk room",
+    "held", "opened", "passed over", "closed before the claim", "other calendars", "calendars let go",
 )  # fmt: skip
 
 
@@ -68,6 +73,26 @@ RULES = (
     Rule(name="next", when=When(class_=("d",)), steps=(step("sms-a", 40, unknown=OnUnknown.NEXT), step("sms-b", 40))),
     Rule(name="report", when=When(class_=("e",)), steps=(step("sms-a", 40, unknown=OnUnknown.REPORT),)),
     Rule(name="content", when=When(class_=("f",)), steps=(step("sms-b", 40, Success.ACCEPTED),)),
+    Rule(name="held", when=When(class_=("h",)), steps=(step("datasms", 20), step("sms-a", 60)), calendar="blinks"),
+    Rule(
+        name="passed over", when=When(class_=("i",)), steps=(step("datasms", 20),), calendar="blinks",
+        when_closed=WhenClosed.SKIP, continue_=True,
+    ),
+    Rule(name="then", when=When(class_=("i",)), steps=(step("sms-b", 60),), calendar="rarely"),
+)  # fmt: skip
+
+
+def minutes(is_open: int, of: int) -> CalendarOptions:
+    """Open for the first minutes of each period."""
+    clocks = [f"{each // 60:02}:{each % 60:02}" for each in range(1440)]
+    spans = tuple(f"{clocks[each]}-{clocks[each + is_open]}" for each in range(0, 1440, of))
+    return CalendarOptions(timezone="Europe/Prague", hours={"mon-sun": spans})
+
+
+CALENDARS = (
+    {"blinks": minutes(2, 3), "rarely": minutes(1, 6)},
+    {"blinks": minutes(1, 4)},
+    {"blinks": minutes(5, 6), "rarely": minutes(1, 2)},
 )
 
 
@@ -77,7 +102,8 @@ class Simulation:
     def __init__(self, directory: Path, seed: int) -> None:
         self.random = Random(seed)
         self.time = FakeTime()
-        self.config = configuration(directory, rules=RULES)
+        self.config = replace(configuration(directory, rules=RULES), calendar=CALENDARS[0])
+        self.openings = Openings(calendars_of(self.config))
         self.lines = {
             "datasms": FakeLine("datasms", self.time.reactor, self.far_end, drops_repeats=True, window=8),
             "sms-a": FakeLine("sms-a", self.time.reactor, self.far_end, window=4),
@@ -99,6 +125,7 @@ class Simulation:
 
     def far_end(self, handover: Handover) -> tuple[Outcome | Exception, float, bool]:
         """What a provider does with one hand-over."""
+        self.check_open(handover)
         kind = self.random.random()
         seconds = self.random.choice((0.0, 0.0, 0.2, 1.5, 6.0))
         if handover.text == "poison":
@@ -158,13 +185,15 @@ class Simulation:
             self.stall()
         elif kind < 0.743:
             self.revive()
+        elif kind < 0.749:
+            self.other_calendars()
         else:
             self.time.advance(self.random.choice((0.0, 0.01, 0.3, 2.0, 7.0, 31.0)))
             self.daemon.beat()
 
     def submit(self) -> None:
         number = f"+42060300{self.random.randrange(PEOPLE):04d}"
-        more: dict[str, object] = {"class_": self.random.choice("abcdefg")}
+        more: dict[str, object] = {"class_": self.random.choice("abcdefghi")}
         if self.random.random() < 0.1:
             more["send_at"] = self.daemon.now + self.random.randrange(1, 60_000)
         if self.random.random() < 0.15:
@@ -241,6 +270,15 @@ class Simulation:
         self.daemon.parts.dispatch.wake(line.name)
         self.seen["disk room"] += 1
 
+    def other_calendars(self) -> None:
+        """A reload with other opening times, or one fewer."""
+        self.config = replace(self.config, calendar=self.random.choice(CALENDARS))
+        calendars = calendars_of(self.config)
+        self.openings = Openings(calendars)
+        self.daemon.parts.configure(self.config, calendars)
+        self.seen["calendars let go"] += done(Deferred.fromCoroutine(self.daemon.parts.look_again()))
+        self.seen["other calendars"] += 1
+
     def revive(self) -> None:
         """Devices whose address died come back with another one."""
         retired = done(
@@ -266,6 +304,14 @@ class Simulation:
             self.check_one(id_, dossier)
             self.known[id_] = dossier
 
+    def check_open(self, handover: Handover) -> None:
+        """Nothing is handed over while a calendar of its step is closed."""
+        progress = done(self.daemon.store.read(lambda db: messages.progress(db, handover.message)))
+        assert progress is not None
+        step = progress.plan[progress.step]
+        if step.calendars:
+            assert self.openings.opens(step, self.daemon.now) == self.daemon.now, "handed over while closed"
+
     def check_one(self, id_: MessageId, dossier: Dossier) -> None:
         progress, before = dossier.progress, self.known.get(id_)
         active = [one for one in dossier.attempts if one.finished_at is None]
@@ -286,6 +332,7 @@ class Simulation:
             assert (progress.due_at, progress.ready) == (None, None)
         else:
             assert progress.due_at is not None, "I12: no next event"
+            assert not progress.held or progress.ready is None
             assert progress.due_at <= progress.valid_until or progress.state is MessageState.SCHEDULED
         for line in ("sms-a", "sms-b"):
             assert self.lines[line].taken[id_] <= 1, "R7: the same SMS twice on a line that cannot drop repeats"
@@ -296,6 +343,14 @@ class Simulation:
         trace = done(self.daemon.store.read(lambda db: messages.trace(db, id_)))
         self.check_trace(trace, dossier)
         self.seen[dossier.progress.state.value] += 1
+        kinds = Counter(event.kind for event in trace)
+        self.seen["held"] += kinds["held"]
+        self.seen["opened"] += kinds["opened"]
+        self.seen["passed over"] += sum("closed" in str(event.detail.get("reason")) for event in trace)
+        self.seen["closed before the claim"] += any(
+            event.kind == "held" and earlier.kind not in ("accepted", "due", "step", "calendars_changed")
+            for earlier, event in pairwise(trace)
+        )
         self.seen["parked"] += dossier.progress.code == "parked"
         self.seen["late receipt"] += any(one.late for one in dossier.attempts)
         self.seen["fallback"] += len({one.step for one in dossier.attempts}) > 1

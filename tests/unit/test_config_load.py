@@ -59,6 +59,7 @@ name = "sms-o2"
 driver = "smpp"
 enabled = true
 rate = 12.5
+calendar = "office"
 day_limit = 1000
 host = "smsc.example.net"
 port = 3550
@@ -100,6 +101,7 @@ timeout = "10s"
 o2 = ["^\\+42060[12]", "^\\+42072"]
 [sender.monitoring]
 lines = ["!sms-o2"]
+calendar = "office"
 [sender_group.machines]
 members = ["monitoring", "plc"]
 parent = "technical"
@@ -119,6 +121,8 @@ events = "closed"
 name = "night-shift alarms"
 enabled = true
 continue = true
+calendar = "office"
+when_closed = "skip"
 [rule.when]
 priority = ["high", "!low"]
 sender = ["monitoring"]

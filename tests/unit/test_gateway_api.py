@@ -317,8 +317,8 @@ def test_a_message_is_shown_with_every_field(gateway: Gateway) -> None:
     assert shown == {
         "id": id_, "to": NUMBER, "person": None, "sender": "all", "priority": "normal", "reference": "crm-1",
         "status": "queued", "line": None, "created_at": "2026-09-21T14:13:20.000Z", "send_at": None,
-        "delivered_at": None, "read_at": None, "valid_until": "2026-09-22T14:13:20.000Z", "code": None,
-        "cost_centre": None, "attempts": [],
+        "delivered_at": None, "read_at": None, "valid_until": "2026-09-22T14:13:20.000Z", "held_until": None,
+        "code": None, "cost_centre": None, "attempts": [],
     }  # fmt: skip
 
 
@@ -439,8 +439,14 @@ def test_an_explanation_sends_nothing(gateway: Gateway) -> None:
         {
             "to": NUMBER, "person": None, "rules": ["everybody"],
             "steps": [
-                {"line": "datasms", "wait": "1m", "success": "delivered", "parts": None},
-                {"line": "sms-o2", "wait": "10m", "success": "sent", "parts": 1},
+                {
+                    "line": "datasms", "wait": "1m", "success": "delivered", "parts": None, "calendars": ["office"],
+                    "when_closed": "skip", "opens_at": "2026-09-21T14:13:20.000Z", "note": "is left out: closed",
+                },
+                {
+                    "line": "sms-o2", "wait": "10m", "success": "sent", "parts": 1, "calendars": [],
+                    "when_closed": "defer", "opens_at": None, "note": None,
+                },
             ],
             "skipped": [{"line": "mail", "reason": "no address"}],
         }
