@@ -115,8 +115,9 @@ class Parts:
         self.texts = InboundTexts(self.store, router, applications, self.metrics, self._forget)
         self.host = LineHost(self.dispatch, self.receipts, self.texts, self.metrics)
         directory = Directory(
-            self.store, now, self._revoked, self._forget, numbers, lambda number: self.channels.links(number)
-        )
+            self.store, now, self._revoked, self._forget, numbers, lambda number: self.channels.links(number),
+            lambda: self.config.calendar,
+        )  # fmt: skip
         self.channels = Channels(ChannelHost(self.receipts, self.texts, directory), self._reactor)
         return directory
 

@@ -49,6 +49,7 @@ def person_show(session: Session, id_: str) -> None:
 @click.option("--email", help="His e-mail address.")
 @click.option("--group", "groups", multiple=True, metavar="ID", help="A group he is in; may be given again.")
 @click.option("--language", help="As cs or en-GB.")
+@click.option("--calendar", metavar="NAME", help="Messages for him wait until it is open.")
 @click.pass_obj
 def person_put(session: Session, /, id_: str, **said: object) -> None:
     """Create a person, or replace all that was known of him but his devices."""
@@ -63,6 +64,7 @@ def _show_person(session: Session, one: Person) -> None:
         ("e-mail", one.email),
         ("groups", one.groups),
         ("language", one.language),
+        ("calendar", one.calendar),
     ]
     session.show(one, lambda: fields(pairs))
 
@@ -79,8 +81,8 @@ def person_delete(session: Session, ids: tuple[str, ...]) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.pass_obj
 def person_import(session: Session, file: Path) -> None:
-    """Create or replace many persons: .csv with a header row (id, name, numbers, email, groups, language; several
-    numbers or groups separated by spaces), or .json with persons and groups."""
+    """Create or replace many persons: .csv with a header row (id, name, numbers, email, groups, language,
+    calendar; several numbers or groups separated by spaces), or .json with persons and groups."""
     media = {".csv": "text/csv", ".json": "application/json"}.get(file.suffix.lower())
     if media is None:
         raise click.BadParameter("the file must end in .csv or .json", param_hint="FILE")
@@ -111,6 +113,7 @@ def group_show(session: Session, id_: str) -> None:
 @click.option("--name", default="", help="As people call it.")
 @click.option("--member", "members", multiple=True, metavar="ID", help="A person; may be given again.")
 @click.option("--parent", metavar="ID", help="The group above; its members include ours.")
+@click.option("--calendar", metavar="NAME", help="Messages for its members wait until it is open.")
 @click.pass_obj
 def group_put(session: Session, /, id_: str, **said: object) -> None:
     """Create a group, or replace it with all its members."""
@@ -118,7 +121,13 @@ def group_put(session: Session, /, id_: str, **said: object) -> None:
 
 
 def _show_group(session: Session, one: PersonGroup) -> None:
-    pairs = [("id", one.id), ("name", one.name), ("members", one.members), ("parent", one.parent)]
+    pairs = [
+        ("id", one.id),
+        ("name", one.name),
+        ("members", one.members),
+        ("parent", one.parent),
+        ("calendar", one.calendar),
+    ]
     session.show(one, lambda: fields(pairs))
 
 

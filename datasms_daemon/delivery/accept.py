@@ -72,6 +72,7 @@ class Target(msgspec.Struct, frozen=True):
     pointer: str
     groups: frozenset[str] = NO_GROUPS
     devices: tuple[Device, ...] = ()
+    calendars: tuple[str, ...] = ()
 
 
 class Acceptance:
@@ -192,7 +193,8 @@ class Acceptance:
 
     def _target(self, db: Db, person: PersonId, number: str | None, pointer: str) -> Target:
         groups = directory.groups_of(db, person) if self._router.reads_groups else NO_GROUPS
-        return Target(number, person, pointer, groups, directory.active_devices(db, person))
+        calendars = directory.calendars_of(db, person) if self._config.calendar else ()
+        return Target(number, person, pointer, groups, directory.active_devices(db, person), calendars)
 
     # --- what is stored ----------------------------------------------------------------------------------------------
 
@@ -211,7 +213,7 @@ class Acceptance:
                 text=draft.text,
                 lines=draft.lines,
                 allowed_lines=self._permission(submission.sender).lines_with(submission.allowed_lines),
-                calendars=self._calendars(submission.sender),
+                calendars=self._calendars(submission.sender) + target.calendars,
             )
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from msgspec import structs
 
@@ -25,6 +25,7 @@ class Directory:
         changed: Callable[[DeviceId], None],
         numbers: RegistrationNumbers,
         links: Callable[[str], dict[str, str]],
+        calendars: Callable[[], Collection[str]],
     ) -> None:
         self._store = store
         self._now_ms = now_ms
@@ -32,6 +33,7 @@ class Directory:
         self._changed = changed
         self._numbers = numbers
         self._links = links
+        self._calendars = calendars
 
     async def persons(self, after: str | None, limit: int) -> tuple[Person, ...]:
         """A page of persons in the order of their ids."""
@@ -42,11 +44,11 @@ class Directory:
         return await self._store.read(lambda db: directory.person(db, id_))
 
     async def put_persons(self, persons: tuple[Person, ...], by: str) -> tuple[Problem, ...]:
-        """All or none; a problem for each number that another person has."""
-        now = self._now_ms()
+        """All or none; a problem for each number that another person has, and each calendar that does not exist."""
+        now, unknown = self._now_ms(), self._unknown_calendars(persons)
 
         def unit(db: Db) -> tuple[Problem, ...]:
-            problems = directory.put_persons(db, persons)
+            problems = unknown or directory.put_persons(db, persons)
             if not problems:
                 _audit(db, now, by, "person written", [one.id for one in persons])
             return problems
@@ -76,11 +78,11 @@ class Directory:
         return await self._store.read(lambda db: directory.group(db, id_))
 
     async def put_groups(self, groups: tuple[Group, ...], by: str) -> tuple[Problem, ...]:
-        """All or none; a problem for each member or parent that does not exist."""
-        now = self._now_ms()
+        """All or none; a problem for each member, parent or calendar that does not exist."""
+        now, unknown = self._now_ms(), self._unknown_calendars(groups)
 
         def unit(db: Db) -> tuple[Problem, ...]:
-            problems = directory.put_groups(db, groups)
+            problems = unknown or directory.put_groups(db, groups)
             if not problems:
                 _audit(db, now, by, "group written", [one.id for one in groups])
             return problems
@@ -96,6 +98,14 @@ class Directory:
             return directory.delete_group(db, id_)
 
         return await self._store.write(unit)
+
+    def _unknown_calendars(self, entries: Iterable[Person | Group]) -> tuple[Problem, ...]:
+        known = self._calendars()
+        return tuple(
+            Problem(f"/{index}/calendar", f"there is no calendar {one.calendar}")
+            for index, one in enumerate(entries)
+            if one.calendar is not None and one.calendar not in known
+        )
 
     async def register(self, person: PersonId, by: str) -> IssuedRegistration | None:
         """A registration number for a person, to be written in a channel (flow B). None: no such person."""

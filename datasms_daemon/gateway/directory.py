@@ -221,13 +221,14 @@ class Directory:
             email=request.email,
             groups=tuple(map(GroupId, dict.fromkeys(request.groups))),
             language=request.language,
+            calendar=request.calendar,
         )
 
 
 def _group(request: GroupRequest, id_: str) -> Group:
     parent = None if request.parent is None else GroupId(request.parent)
     members = tuple(map(PersonId, dict.fromkeys(request.members)))
-    return Group(id=GroupId(id_), name=request.name, members=members, parent=parent)
+    return Group(id=GroupId(id_), name=request.name, members=members, parent=parent, calendar=request.calendar)
 
 
 def _joined(group: Group, persons: Iterable[Person]) -> Group:

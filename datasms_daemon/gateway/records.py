@@ -169,6 +169,7 @@ class PersonRequest(Request, frozen=True, kw_only=True):
     language: Annotated[str, Meta(pattern=rf"^[A-Za-z]{{2,8}}(-[A-Za-z0-9]{{1,8}})*{_END}", max_length=35)] | None = (
         None
     )
+    calendar: Id | None = None
 
 
 class GroupRequest(Request, frozen=True, kw_only=True):
@@ -178,6 +179,7 @@ class GroupRequest(Request, frozen=True, kw_only=True):
     name: Name = ""
     members: Annotated[tuple[Id, ...], Meta(max_length=10_000)] = ()
     parent: Id | None = None
+    calendar: Id | None = None
 
 
 class DirectoryRequest(Request, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from datasms_daemon.model.words import DeviceId, DeviceState, GroupId, PersonId,
 
 
 class Person(Record, frozen=True):
-    """Directory entry; ``numbers`` are E.164, the first one is where SMS go."""
+    """Directory entry; ``numbers`` are E.164, the first one is where SMS go. ``calendar``: when messages may go."""
 
     id: PersonId
     name: str = ""
@@ -14,15 +14,17 @@ class Person(Record, frozen=True):
     email: str | None = None
     groups: tuple[GroupId, ...] = ()
     language: str | None = None
+    calendar: str | None = None
 
 
 class Group(Record, frozen=True):
-    """Named set of persons; a member of a group is also in its ``parent``."""
+    """Named set of persons; a member of a group is also in its ``parent``. ``calendar``: when messages may go."""
 
     id: GroupId
     name: str = ""
     members: tuple[PersonId, ...] = ()
     parent: GroupId | None = None
+    calendar: str | None = None
 
 
 class Reach(Record, frozen=True):

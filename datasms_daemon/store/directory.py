@@ -47,6 +47,11 @@ def groups_of(db: Db, id_: PersonId) -> frozenset[str]:
     return frozenset(row[0] for row in db.execute(sql.SELECT_GROUPS_OF, {"person": id_}))
 
 
+def calendars_of(db: Db, id_: PersonId) -> tuple[str, ...]:
+    """The calendars of a person, his groups and all above them."""
+    return tuple(row[0] for row in db.execute(sql.SELECT_CALENDARS_OF, {"person": id_}))
+
+
 def members_below(db: Db, id_: GroupId) -> list[PersonId] | None:
     """Everybody in a group or a group below it; None when there is no such group."""
     if db.execute(sql.SELECT_GROUP, {"id": id_}).fetchone() is None:
@@ -69,7 +74,7 @@ def put_persons(db: Db, people: Iterable[Person]) -> tuple[Problem, ...]:
     if problems:
         return tuple(problems)
     for one in people:
-        row = {"id": one.id, "name": one.name, "email": one.email, "language": one.language}
+        row = {"id": one.id, "name": one.name, "email": one.email, "language": one.language, "calendar": one.calendar}
         db.execute(sql.UPSERT_PERSON, row)
         db.execute(sql.DELETE_NUMBERS, {"person": one.id})
     for one in people:
@@ -110,7 +115,8 @@ def put_groups(db: Db, new: Iterable[Group]) -> tuple[Problem, ...]:
     if problems:
         return tuple(problems)
     for one in new:
-        db.execute(sql.UPSERT_GROUP, {"id": one.id, "name": one.name, "parent": one.parent})
+        row = {"id": one.id, "name": one.name, "parent": one.parent, "calendar": one.calendar}
+        db.execute(sql.UPSERT_GROUP, row)
         db.execute(sql.DELETE_MEMBERS, {"id": one.id})
         rows = [{"group": one.id, "person": member} for member in dict.fromkeys(one.members)]
         db.executemany(sql.INSERT_MEMBER, rows)
@@ -233,15 +239,16 @@ def _is_circular(id_: GroupId, parents: dict[GroupId, GroupId | None]) -> bool:
 
 
 def _person(db: Db, row: tuple[Any, ...]) -> Person:
-    id_, name, email, language = row
+    id_, name, email, language, calendar = row
     numbers = tuple(found[0] for found in db.execute(sql.SELECT_NUMBERS, {"person": id_}))
     belongs = tuple(found[0] for found in db.execute(sql.SELECT_DIRECT_GROUPS, {"person": id_}))
-    return Person(id_, name, numbers, email, belongs, language)
+    return Person(id_, name, numbers, email, belongs, language, calendar)
 
 
 def _group(db: Db, row: tuple[Any, ...]) -> Group:
-    id_, name, parent = row
-    return Group(id_, name, tuple(found[0] for found in db.execute(sql.SELECT_MEMBERS, {"id": id_})), parent)
+    id_, name, parent, calendar = row
+    members = tuple(found[0] for found in db.execute(sql.SELECT_MEMBERS, {"id": id_}))
+    return Group(id_, name, members, parent, calendar)
 
 
 def _devices(rows: Iterable[tuple[Any, ...]]) -> tuple[Device, ...]:

@@ -148,7 +148,8 @@ CREATE TABLE persons (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL,
     email TEXT,
-    language TEXT
+    language TEXT,
+    calendar TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE numbers (
     number TEXT PRIMARY KEY,
@@ -159,7 +160,8 @@ CREATE INDEX numbers_person ON numbers (person, position);
 CREATE TABLE groups (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL,
-    parent TEXT
+    parent TEXT,
+    calendar TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE memberships (
     group_id TEXT NOT NULL REFERENCES groups (id) ON DELETE CASCADE,

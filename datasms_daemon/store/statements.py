@@ -172,12 +172,14 @@ PURGE_IDEMPOTENCY = "DELETE FROM idempotency WHERE created_at < :before"
 # --- directory -------------------------------------------------------------------------------------------------------
 
 UPSERT_PERSON = """
-INSERT INTO persons (id, name, email, language) VALUES (:id, :name, :email, :language)
-ON CONFLICT (id) DO UPDATE SET name = :name, email = :email, language = :language
+INSERT INTO persons (id, name, email, language, calendar) VALUES (:id, :name, :email, :language, :calendar)
+ON CONFLICT (id) DO UPDATE SET name = :name, email = :email, language = :language, calendar = :calendar
 """
 DELETE_PERSON = "DELETE FROM persons WHERE id = :id"
-SELECT_PERSON = "SELECT id, name, email, language FROM persons WHERE id = :id"
-SELECT_PERSONS = "SELECT id, name, email, language FROM persons WHERE id > :after ORDER BY id LIMIT :limit"
+SELECT_PERSON = "SELECT id, name, email, language, calendar FROM persons WHERE id = :id"
+SELECT_PERSONS = """
+SELECT id, name, email, language, calendar FROM persons WHERE id > :after ORDER BY id LIMIT :limit
+"""
 SELECT_NUMBERS = "SELECT number FROM numbers WHERE person = :person ORDER BY position"
 SELECT_FIRST_NUMBER = "SELECT number FROM numbers WHERE person = :person ORDER BY position LIMIT 1"
 SELECT_OWNER = "SELECT person FROM numbers WHERE number = :number"
@@ -189,6 +191,15 @@ WITH RECURSIVE up (id) AS (
     UNION SELECT g.parent FROM groups g JOIN up ON g.id = up.id WHERE g.parent IS NOT NULL
 ) SELECT id FROM up
 """
+SELECT_CALENDARS_OF = """
+WITH RECURSIVE up (id) AS (
+    SELECT group_id FROM memberships WHERE person = :person
+    UNION SELECT g.parent FROM groups g JOIN up ON g.id = up.id WHERE g.parent IS NOT NULL
+)
+SELECT calendar FROM persons WHERE id = :person AND calendar IS NOT NULL
+UNION SELECT g.calendar FROM groups g JOIN up ON g.id = up.id WHERE g.calendar IS NOT NULL
+ORDER BY calendar
+"""
 SELECT_DIRECT_GROUPS = "SELECT group_id FROM memberships WHERE person = :person ORDER BY group_id"
 SELECT_MEMBERS_BELOW = """
 WITH RECURSIVE down (id) AS (
@@ -196,12 +207,12 @@ WITH RECURSIVE down (id) AS (
 ) SELECT DISTINCT m.person FROM memberships m JOIN down ON m.group_id = down.id ORDER BY m.person
 """
 UPSERT_GROUP = """
-INSERT INTO groups (id, name, parent) VALUES (:id, :name, :parent)
-ON CONFLICT (id) DO UPDATE SET name = :name, parent = :parent
+INSERT INTO groups (id, name, parent, calendar) VALUES (:id, :name, :parent, :calendar)
+ON CONFLICT (id) DO UPDATE SET name = :name, parent = :parent, calendar = :calendar
 """
 ENSURE_GROUP = "INSERT INTO groups (id, name) VALUES (:id, '') ON CONFLICT (id) DO NOTHING"
-SELECT_GROUP = "SELECT id, name, parent FROM groups WHERE id = :id"
-SELECT_GROUPS = "SELECT id, name, parent FROM groups WHERE id > :after ORDER BY id LIMIT :limit"
+SELECT_GROUP = "SELECT id, name, parent, calendar FROM groups WHERE id = :id"
+SELECT_GROUPS = "SELECT id, name, parent, calendar FROM groups WHERE id > :after ORDER BY id LIMIT :limit"
 SELECT_MEMBERS = "SELECT person FROM memberships WHERE group_id = :id ORDER BY person"
 DELETE_GROUP = "DELETE FROM groups WHERE id = :id"
 DELETE_MEMBERS = "DELETE FROM memberships WHERE group_id = :id"

@@ -10,7 +10,7 @@ from tests.fakes.core import FakeCore
 from tests.fakes.web import Client, clock
 
 NOVAK = {"id": "novak", "name": "Jan Novák", "numbers": ["+420603123456"], "email": "jan@example.org",
-         "groups": ["night-shift"], "language": "cs"}  # fmt: skip
+         "groups": ["night-shift"], "language": "cs", "calendar": "office"}  # fmt: skip
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_a_person_is_put_read_and_deleted(client: Client) -> None:
 
 
 def test_a_group_is_put_read_and_deleted(client: Client) -> None:
-    group = {"id": "night-shift", "name": "Night shift", "members": ["novak"], "parent": None}
+    group = {"id": "night-shift", "name": "Night shift", "members": ["novak"], "parent": None, "calendar": None}
     assert client.ask("PUT", "/v1/groups/night-shift", {**group, "id": "night-shift"}).json == group
     assert client.ask("GET", "/v1/groups/night-shift").json == group
     assert client.ask("GET", "/v1/groups").json["items"] == [group]

@@ -16,16 +16,19 @@ from datasms_daemon.model import (
     Accepted,
     Dossier,
     Explanation,
+    Group,
+    GroupId,
     Later,
     LineName,
     MessageId,
     MessageState,
+    Person,
     Refused,
     Submission,
     WhenClosed,
 )
 from datasms_daemon.store import messages
-from tests.fakes.daemon import NUMBER, START_MS, FakeDaemon, FakeTime, add_person, configuration, done, draft
+from tests.fakes.daemon import NUMBER, PERSON, START_MS, FakeDaemon, FakeTime, add_person, configuration, done, draft
 from tests.fakes.lines import FakeLine
 
 HOUR, DAY = 3600.0, 86_400.0
@@ -223,6 +226,28 @@ def test_lines_and_senders_have_calendars_too_and_all_must_be_open(tmp_path: Pat
     world.reload(replace(world.config, sender={"crm": SenderOptions(calendar="")}))
     assert world.look(world.send()).progress.plan[0].calendars == ("office",)
     assert len(world.push.sends) == 1
+
+
+def test_persons_and_groups_have_calendars_too(tmp_path: Path) -> None:
+    world = World(tmp_path, Rule(name="all", steps=(PUSH,)))
+    core = world.daemon.parts.core
+    above = Group(GroupId("all"), calendar="night")
+    plant = Group(GroupId("plant"), members=(PERSON,), parent=GroupId("all"))
+    assert done(Deferred.fromCoroutine(core.directory.put_groups((above, plant), "me"))) == ()
+    person = Person(PERSON, numbers=(NUMBER,), groups=(GroupId("plant"),), calendar="office")
+    assert done(Deferred.fromCoroutine(core.directory.put_persons((person,), "me"))) == ()
+    plan = world.look(world.send()).progress.plan
+    assert plan[0].calendars == ("night", "office")
+    assert done(Deferred.fromCoroutine(core.directory.person(PERSON))) == person
+    assert done(Deferred.fromCoroutine(core.directory.group(GroupId("all")))) == above
+
+
+def test_a_calendar_that_does_not_exist_is_refused_in_the_directory(world: World) -> None:
+    core = world.daemon.parts.core
+    (problem,) = done(Deferred.fromCoroutine(core.directory.put_persons((Person(PERSON, calendar="x"),), "me")))
+    assert (problem.pointer, problem.detail) == ("/0/calendar", "there is no calendar x")
+    group = Group(GroupId("plant"), calendar="x")
+    assert len(done(Deferred.fromCoroutine(core.directory.put_groups((group,), "me")))) == 1
 
 
 # --- another calendar ------------------------------------------------------------------------------------------------
