@@ -28,7 +28,7 @@ from datasms_daemon.model import (
 from datasms_daemon.ops.clock import wall_ms
 from datasms_daemon.ops.ids import IdSource
 from datasms_daemon.rules import lifecycle
-from datasms_daemon.rules.lifecycle import Decision, Handed
+from datasms_daemon.rules.decisions import Decision, Handed
 from datasms_daemon.rules.openings import ALWAYS_OPEN
 from datasms_daemon.store import messages, operations
 from datasms_daemon.store.messages import NewMessage, Sealed

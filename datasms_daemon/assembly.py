@@ -49,6 +49,7 @@ from datasms_daemon.rules.calendars import Calendar
 from datasms_daemon.rules.days import Days
 from datasms_daemon.rules.inbound import InboundRouter
 from datasms_daemon.rules.openings import Openings
+from datasms_daemon.rules.retry import Backoff
 from datasms_daemon.services import Services
 from datasms_daemon.store.operations import LineRow
 from datasms_daemon.store.store import Store
@@ -91,7 +92,7 @@ class Parts:
         self.deadlines = Deadlines(store, reactor, now, self._openings, self.changes, self.metrics)
         self.dispatch = Dispatch(
             store, reactor, now, lambda at: self.days.at(at), self._random.random, mac_key, self._is_urgent,
-            self._shows_text, self._openings, self.changes, self.metrics, self._forget,
+            self._shows_text, self._openings, self.backoff, self.changes, self.metrics, self._forget,
         )  # fmt: skip
         self.withdrawals = Withdrawals(store, lambda: self.channels, now, self.presence.withdraw)
         self.changes.connect(self.dispatch.wake, self.deadlines.pull, self._finished, self.withdrawals.applied)
@@ -161,6 +162,11 @@ class Parts:
 
     def _openings(self) -> Openings:
         return self.openings
+
+    def backoff(self, priority: str) -> Backoff:
+        """When messages of this priority are tried again; the default for one that is gone from the configuration."""
+        known = self.config.priority.get(priority)
+        return Backoff() if known is None else Backoff(known.retry.first, known.retry.cap)
 
     def _is_urgent(self, priority: str) -> bool:
         known = self.config.priority.get(priority)

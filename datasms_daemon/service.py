@@ -94,7 +94,7 @@ class DaemonService(Service):
         for name, options in lines_of(self._config).items():
             parts.dispatch.add(parts.way(drivers[name], options, kept.get(name, LineRow())))
         interrupted = await recovery.recover(
-            parts.store, clock.now_ms, parts.dispatch.ways, parts.openings, parts.changes
+            parts.store, clock.now_ms, parts.dispatch.ways, parts.openings, parts.backoff, parts.changes
         )
         if interrupted:
             self._log.warn("{count} hand-overs were interrupted by the last stop", count=interrupted)

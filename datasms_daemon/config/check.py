@@ -15,7 +15,7 @@ from datasms_daemon.config.options import driver_of, drivers_of, element_of, opt
 from datasms_daemon.config.problems import Problems, below
 from datasms_daemon.config.records import Config, Http, SmppLine
 from datasms_daemon.config.references import check_name, one_of
-from datasms_daemon.config.units import parse_listen
+from datasms_daemon.config.units import format_duration, parse_listen
 from datasms_daemon.rules.numbers import is_country, normalise
 
 _SOURCE = re.compile(r"\+[0-9]{3,15}|[0-9]{3,15}|[ -~]{1,11}|")
@@ -145,5 +145,14 @@ def _priorities(config: Config, problems: Problems) -> None:
         for line in priority.wait:
             if line not in known:
                 problems.add(below(place, line), "there is no such line or driver", one_of(line, known))
+        if priority.ndr_after is not None and priority.ndr_after >= priority.ttl:
+            here, written = below(below("priority", name), "ndr_after"), format_duration(priority.ndr_after)
+            problems.add(here, "is not before the end of its ttl", "shorter than ttl", written)
+        if priority.retry.first > priority.retry.cap:
+            here, written = (
+                below(below(below("priority", name), "retry"), "first"),
+                format_duration(priority.retry.first),
+            )
+            problems.add(here, "is longer than retry.cap", "at most retry.cap", written)
         if "default" not in priority.wait:
             problems.add(below(place, "default"), "missing", "how long to wait on any other line, such as 2h")

@@ -15,7 +15,7 @@ from msgspec import Meta
 from datasms_daemon.config.calendars import CalendarOptions
 from datasms_daemon.config.channels import ChannelOptions, DirectChannel
 from datasms_daemon.config.inbound import InboundRule
-from datasms_daemon.config.kinds import DAY, HOUR, MINUTE, Duration, Options, Size
+from datasms_daemon.config.kinds import DAY, HOUR, MINUTE, SECOND, Duration, Options, Size
 from datasms_daemon.config.limits import Flood
 from datasms_daemon.config.lines import DatasmsLine, LineOptions, SmppLine
 from datasms_daemon.config.routing import Rule, StepOptions, When
@@ -102,6 +102,13 @@ class Mxservice(Http, frozen=True, kw_only=True):
     registration_ttl: Annotated[Duration, Meta(description="How long a registration number is good")] = Duration(DAY)
 
 
+class Retry(Options, frozen=True, kw_only=True):
+    first: Annotated[Duration, Meta(description="Wait after the first failed try, doubled after each other")] = (
+        Duration(10 * SECOND)
+    )
+    cap: Annotated[Duration, Meta(description="The longest such wait")] = Duration(10 * MINUTE)
+
+
 class Priority(Options, frozen=True, kw_only=True):
     wait: Annotated[
         dict[str, Duration], Meta(description="By line: how long to wait for success; 'default' for the others")
@@ -110,6 +117,11 @@ class Priority(Options, frozen=True, kw_only=True):
     rank: Annotated[int, Meta(description="Smaller leaves first when a line is busy", ge=0, le=100)] = 10
     urgent: Annotated[bool, Meta(description="Whether a push may wake a sleeping device")] = False
     calendar: Annotated[Literal["ignore", "respect"], Meta(description="Whether calendars hold it back")] = "respect"
+    ndr_after: Annotated[
+        Duration | None,
+        Meta(description="Tell the sender, once, that there is no success after this long", examples=["15m"]),
+    ] = None
+    retry: Annotated[Retry, Meta(description="When a line is tried again")] = Retry()
     on_unknown: Annotated[
         OnUnknown, Meta(description="When a line cannot say whether it sent: wait, next, resend or report")
     ] = OnUnknown.WAIT

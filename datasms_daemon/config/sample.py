@@ -83,7 +83,8 @@ def _table(name: str, table: type[Options], entry: Options | None = None, *, des
     inner: list[str] = []
     for option in options_of(table):
         if is_table(option.kind):
-            inner.append(_table(f"{name}.{option.name}", option.kind))
+            within = None if entry is None else getattr(entry, option.field)
+            inner.append(_table(f"{name}.{option.name}", option.kind, within, described=described))
             continue
         value = option.default if entry is None else getattr(entry, option.field)
         if described:

@@ -235,7 +235,7 @@ class Acceptance:
             draft.cost_centre or self.senders.of(submission.sender).options.cost_centre,
         )  # fmt: skip
         mac = binding.bind(self._mac_key, id_, target.to, target.person, draft.text, draft.title, draft.per_line)
-        begun = lifecycle.begin(id_, routed.plan, now, draft.send_at, valid_until, self._openings)
+        begun = lifecycle.begin(id_, routed.plan, now, draft.send_at, valid_until, self._openings, priority.ndr_after)
         events = (_accepted(now, routed), *begun.events)
         return NewMessage(Sealed(message, mac), priority.rank, begun.progress, events)
 

@@ -47,8 +47,9 @@ class Changes:
         for progress in changed:
             if progress.ready is not None:
                 lines[progress.ready] = None
-            if progress.due_at is not None and (earliest is None or progress.due_at < earliest):
-                earliest = progress.due_at
+            for at in (progress.due_at, progress.ndr_due):
+                if at is not None and (earliest is None or at < earliest):
+                    earliest = at
             if progress.state.is_final:
                 self._count(progress)
             self._withdraw(progress)

@@ -39,7 +39,7 @@ from datasms_daemon.ops.metrics import Metrics
 from datasms_daemon.ops.shield import shield
 from datasms_daemon.rules import lifecycle
 from datasms_daemon.rules.calendars import Calendar
-from datasms_daemon.rules.lifecycle import Decision
+from datasms_daemon.rules.decisions import Decision
 from datasms_daemon.rules.numbers import normalise
 from datasms_daemon.rules.openings import Openings
 from datasms_daemon.rules.routing import Router
@@ -218,7 +218,9 @@ class Core:
             ttl = message.valid_until - max(message.created_at, message.send_at or 0)
             if dossier.progress.valid_until != message.valid_until:
                 ttl = dossier.progress.valid_until - now
-            return lifecycle.reschedule(dossier.progress, now, send_at, ttl, by, self._openings())
+            priority = self._config.priority.get(message.priority)
+            ndr_ms = None if priority is None else priority.ndr_after
+            return lifecycle.reschedule(dossier.progress, now, send_at, ttl, by, self._openings(), ndr_ms)
 
         return await self._change(id_, sender, decide, "it was tried already", send_at)
 

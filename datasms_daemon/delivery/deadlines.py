@@ -119,4 +119,7 @@ def _advance(db: Db, now: int, openings: Openings) -> tuple[list[Progress], int 
     found = messages.due(db, now, BATCH)
     decisions = [decision for progress in found if (decision := lifecycle.due(progress, now, openings)) is not None]
     late_ms = [now - progress.due_at for progress in found if progress.due_at is not None]
-    return messages.apply(db, decisions, now), messages.next_due(db), late_ms
+    changed = messages.apply(db, decisions, now)
+    untold = [decision for one in messages.undelivered(db, now, BATCH) if (decision := lifecycle.undelivered(one, now))]
+    changed += messages.apply(db, untold, now)
+    return changed, messages.next_due(db), late_ms

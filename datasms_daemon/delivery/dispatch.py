@@ -30,9 +30,10 @@ from datasms_daemon.model import (
 from datasms_daemon.ops.metrics import Metrics
 from datasms_daemon.rules import lifecycle
 from datasms_daemon.rules.days import Day
-from datasms_daemon.rules.lifecycle import OUTCOME_NAMES, Handed
+from datasms_daemon.rules.decisions import OUTCOME_NAMES, Handed
 from datasms_daemon.rules.limits import Mark, crossed
 from datasms_daemon.rules.openings import Openings
+from datasms_daemon.rules.retry import Backoff
 from datasms_daemon.store import messages
 from datasms_daemon.store.store import Db, Store, Unit
 
@@ -59,6 +60,7 @@ class Dispatch:
         is_urgent: Callable[[str], bool],
         shows_text: Callable[[str], bool],
         openings: Callable[[], Openings],
+        backoff: Callable[[str], Backoff],
         changes: Changes,
         metrics: Metrics,
         retired: Callable[[DeviceId], None],
@@ -72,6 +74,7 @@ class Dispatch:
         self._is_urgent = is_urgent
         self._shows_text = shows_text
         self._openings = openings
+        self._backoff = backoff
         self._changes = changes
         self._metrics = metrics
         self._retired = retired
@@ -266,7 +269,8 @@ class Dispatch:
         return await self._write(lambda db: units.settle(db, facts, handover, result, at))
 
     def _handed(self, handover: Handover, drops_repeats: bool) -> Handed:
-        return Handed(self._now_ms(), self._jitter(), handover.urgent, drops_repeats, self._openings())
+        backoff = self._backoff(handover.priority)
+        return Handed(self._now_ms(), self._jitter(), handover.urgent, drops_repeats, self._openings(), backoff)
 
     async def _skip(self, name: LineName) -> None:
         """Moves messages on that wait for a line the configuration no longer has."""

@@ -20,7 +20,7 @@ from datasms_daemon.model import (
     Progress,
 )
 from datasms_daemon.rules import lifecycle, receipts
-from datasms_daemon.rules.lifecycle import Decision, Handed
+from datasms_daemon.rules.decisions import Decision, Handed
 from datasms_daemon.rules.limits import crossed
 from datasms_daemon.rules.openings import Openings
 from datasms_daemon.rules.precedence import Precedence, choose

@@ -8,7 +8,7 @@ from datasms_daemon.delivery.changes import Changes
 from datasms_daemon.delivery.handover import apply_receipt
 from datasms_daemon.model import DeviceId, DeviceReceipt, LineReceipt, PushReceipt
 from datasms_daemon.ops.metrics import Metrics
-from datasms_daemon.rules.lifecycle import Decision
+from datasms_daemon.rules.decisions import Decision
 from datasms_daemon.rules.openings import Openings
 from datasms_daemon.store import handovers, pushes
 from datasms_daemon.store.handovers import Matched

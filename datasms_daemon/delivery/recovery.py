@@ -8,14 +8,20 @@ from datasms_daemon.delivery.changes import Changes
 from datasms_daemon.delivery.ways import Way
 from datasms_daemon.model import LineName, Progress
 from datasms_daemon.rules import lifecycle
-from datasms_daemon.rules.lifecycle import Handed
+from datasms_daemon.rules.decisions import Handed
 from datasms_daemon.rules.openings import Openings
+from datasms_daemon.rules.retry import Backoff
 from datasms_daemon.store import messages
 from datasms_daemon.store.store import Db, Store
 
 
 async def recover(
-    store: Store, now_ms: Callable[[], int], ways: Mapping[LineName, Way], openings: Openings, changes: Changes
+    store: Store,
+    now_ms: Callable[[], int],
+    ways: Mapping[LineName, Way],
+    openings: Openings,
+    backoff: Callable[[str], Backoff],
+    changes: Changes,
 ) -> int:
     """Judges every hand-over found under way: nobody knows what became of it (I26). Returns how many there were."""
     now = now_ms()
@@ -23,9 +29,9 @@ async def recover(
 
     def unit(db: Db) -> list[Progress]:
         decisions = []
-        for progress, _ in messages.sending(db):
+        for progress, priority in messages.sending(db):
             drops_repeats = progress.plan[progress.step].line in to_devices
-            at = Handed(now, 0.0, True, drops_repeats, openings)
+            at = Handed(now, 0.0, True, drops_repeats, openings, backoff(priority))
             decisions.append(lifecycle.crashed(progress, at, "the daemon stopped during the hand-over"))
         return messages.apply(db, decisions, now)
 

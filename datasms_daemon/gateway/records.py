@@ -250,6 +250,7 @@ class MessageItem(Answer, frozen=True):
     read_at: str | None
     valid_until: str
     held_until: str | None
+    ndr_at: str | None
     code: str | None
     cost_centre: str | None
 

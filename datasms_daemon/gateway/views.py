@@ -45,6 +45,7 @@ def message_item(dossier: Dossier) -> MessageItem:
         read_at=rfc3339_or_none(progress.read_at),
         valid_until=rfc3339(progress.valid_until),
         held_until=rfc3339_or_none(progress.due_at if progress.held else None),
+        ndr_at=rfc3339_or_none(progress.ndr_at),
         code=progress.code,
         cost_centre=message.cost_centre,
     )

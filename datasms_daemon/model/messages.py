@@ -40,7 +40,7 @@ class Progress(Record, frozen=True):
     ``ready`` names the line whose room it waits for; ``held``: it waits for calendars to open instead; ``due_at`` is
     when the timer must look at it; ``deadline`` when the present step must have succeeded, None before it has begun;
     ``attempt`` numbers the newest attempt from 1 (0: none yet) and ``attempt_state`` is None once that attempt is
-    finished. ``handed_over``: bytes may have left in this step.
+    finished. ``ndr_due`` is when the sender is to be told that there is no success yet, ``ndr_at`` when he was.
     """
 
     id: MessageId
@@ -60,6 +60,8 @@ class Progress(Record, frozen=True):
     delivered_at: int | None = None
     read_at: int | None = None
     held: bool = False
+    ndr_due: int | None = None
+    ndr_at: int | None = None
 
 
 class LineText(Record, frozen=True):

@@ -29,11 +29,11 @@ from datasms_daemon.model import (
     Outcome,
     Plan,
     Progress,
-    Record,
     Success,
     Unknown,
 )
 from datasms_daemon.rules import steps
+from datasms_daemon.rules.decisions import OUTCOME_NAMES, AttemptChange, Decision, Handed
 from datasms_daemon.rules.openings import Openings
 from datasms_daemon.rules.retry import next_try
 from datasms_daemon.rules.steps import Placed, finished, limit, step_of
@@ -41,56 +41,24 @@ from datasms_daemon.rules.steps import Placed, finished, limit, step_of
 PARKED_AFTER = 5
 """So many times may handing a message over crash before it is parked for an operator (I35)."""
 
-OUTCOME_NAMES = {
-    Accepted: "accepted",
-    AddressGone: "address_gone",
-    LineDown: "line_down",
-    Later: "later",
-    Unknown: "unknown",
-    NotSent: "not_sent",
-}
 
+def begin(
+    id_: MessageId,
+    plan: Plan,
+    now: int,
+    send_at: int | None,
+    valid_until: int,
+    openings: Openings,
+    ndr_ms: int | None = None,
+) -> Decision:
+    """A message as it is accepted: scheduled, ready for its first line, held, or failed at once for want of a route.
 
-class AttemptChange(Record, frozen=True):
-    """What to write into attempt ``n``: a new row when ``opens``, else only the fields that are not None."""
-
-    n: int
-    state: AttemptState | None = None
-    opens: bool = False
-    step: int = 0
-    line: str = ""
-    deadline: int | None = None
-    sent_at: int | None = None
-    finished_at: int | None = None
-    outcome: str | None = None
-    reason: str | None = None
-    late: bool = False
-
-
-class Decision(Record, frozen=True):
-    """Where the message stands now and what to write beside it; ``events`` go into its trace."""
-
-    progress: Progress
-    events: tuple[Event, ...]
-    attempt: AttemptChange | None = None
-    other: AttemptChange | None = None
-
-
-class Handed(Record, frozen=True):
-    """What surrounds an outcome: the moment, a random number from 0 to 1, and what kind of line and message it was."""
-
-    now: int
-    jitter: float
-    urgent: bool
-    drops_repeats: bool
-    openings: Openings
-
-
-def begin(id_: MessageId, plan: Plan, now: int, send_at: int | None, valid_until: int, openings: Openings) -> Decision:
-    """A message as it is accepted: scheduled, ready for its first line, held, or failed at once for want of a route."""
+    ``ndr_ms`` is after how much time without success its sender is told, counted as its first step's wait is.
+    """
     new = Progress(id=id_, gen=1, state=MessageState.QUEUED, plan=plan, valid_until=valid_until)
     if not plan:
         return Decision(finished(new, MessageState.FAILED, "no_route"), ())
+    new = replace(new, ndr_due=_ndr_due(plan, max(now, send_at or now), ndr_ms, openings))
     if send_at is not None and send_at > now:
         return Decision(replace(new, state=MessageState.SCHEDULED, due_at=send_at), ())
     return _at_door(new, steps.entering(new, 0, now, openings), now)
@@ -139,6 +107,14 @@ def due(progress: Progress, now: int, openings: Openings) -> Decision | None:
         return _settle_unknown(progress, Unknown("no result within the lease"), now)
     event = _event(now, "opened" if progress.held else "retry", line=step_of(progress).line)
     return _look(progress, now, openings, event)
+
+
+def undelivered(progress: Progress, now: int) -> Decision | None:
+    """The sender is told that there is no success yet; nothing else changes. None when it is not time for that."""
+    if progress.ndr_due is None or now < progress.ndr_due:
+        return None
+    told = replace(progress, gen=progress.gen + 1, ndr_due=None, ndr_at=now)
+    return Decision(told, (_event(now, "ndr", line=step_of(progress).line, state=progress.state.value),))
 
 
 def look_again(progress: Progress, now: int, openings: Openings) -> Decision | None:
@@ -208,7 +184,13 @@ def cancel(progress: Progress, now: int, by: str) -> Decision | None:
 
 
 def reschedule(
-    progress: Progress, now: int, send_at: int | None, ttl_ms: int, by: str, openings: Openings
+    progress: Progress,
+    now: int,
+    send_at: int | None,
+    ttl_ms: int,
+    by: str,
+    openings: Openings,
+    ndr_ms: int | None = None,
 ) -> Decision | None:
     """Another time, or now, which calendars may hold; None once a line was tried or its step passed, or at the end.
 
@@ -220,6 +202,8 @@ def reschedule(
     if progress.state.is_final or is_past:
         return None
     moved = replace(progress, gen=progress.gen + 1, valid_until=(send_at or now) + ttl_ms, ready=None, held=False)
+    if progress.ndr_due is not None:
+        moved = replace(moved, ndr_due=_ndr_due(progress.plan, max(now, send_at or now), ndr_ms, openings))
     event = _event(now, "rescheduled", by=by, send_at=send_at)
     if send_at is not None and send_at > now:
         return Decision(replace(moved, state=MessageState.SCHEDULED, due_at=send_at, deadline=None), (event,))
@@ -236,6 +220,10 @@ def is_passed_on(progress: Progress) -> bool:
 
 
 # --- the inside ------------------------------------------------------------------------------------------------------
+
+
+def _ndr_due(plan: Plan, starts: int, ndr_ms: int | None, openings: Openings) -> int | None:
+    return None if ndr_ms is None else openings.after(plan[0], starts, ndr_ms)
 
 
 def _closing(
@@ -260,13 +248,15 @@ def _accepted(progress: Progress, now: int) -> Decision:
     )
     if step.success in (Success.ACCEPTED, Success.SENT):
         # Nothing more will be sent; a receipt may still make it delivered while the message is valid (I25).
-        waiting = replace(waiting, code="accepted", deadline=progress.valid_until, due_at=progress.valid_until)
+        waiting = replace(
+            waiting, code="accepted", deadline=progress.valid_until, due_at=progress.valid_until, ndr_due=None
+        )
     return Decision(waiting, (_event(now, "sent", line=step.line, attempt=progress.attempt),), sent)
 
 
 def _again(progress: Progress, name: str, reason: str, not_before: int | None, at: Handed) -> Decision:
     """The same step again after a back-off; the next one at once when that would be too late and there is one."""
-    retry_at = next_try(at.now, progress.tries, at.jitter, at.urgent, not_before)
+    retry_at = next_try(at.now, progress.tries, at.jitter, at.urgent, not_before, at.backoff)
     until = limit(progress)
     if retry_at >= until and progress.step + 1 < len(progress.plan):
         return fails(progress, at.now, name, reason, "too_late_to_retry", at.openings)

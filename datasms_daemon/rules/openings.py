@@ -29,8 +29,12 @@ class Openings:
 
     def ends(self, step: Step, now: int) -> int | None:
         """The deadline of a step that begins now, its wait in open time; None: beyond the horizon."""
+        return self.after(step, now, step.wait_ms)
+
+    def after(self, step: Step, now: int, ms: int) -> int | None:
+        """The moment at which ``ms`` have passed in which the step was open; None: beyond the horizon."""
         calendar = self._together(step.calendars) if step.calendars else None
-        return now + step.wait_ms if calendar is None else calendar.after(now, step.wait_ms)
+        return now + ms if calendar is None else calendar.after(now, ms)
 
     def _all_of(self, names: tuple[str, ...]) -> Calendar | None:
         known = [self._calendars[name] for name in names if name in self._calendars]

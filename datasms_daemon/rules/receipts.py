@@ -18,7 +18,7 @@ from datasms_daemon.model import (
     Success,
 )
 from datasms_daemon.rules import lifecycle
-from datasms_daemon.rules.lifecycle import AttemptChange, Decision
+from datasms_daemon.rules.decisions import AttemptChange, Decision
 from datasms_daemon.rules.openings import Openings
 from datasms_daemon.rules.steps import finished, limit
 

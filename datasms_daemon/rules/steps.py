@@ -29,7 +29,9 @@ def limit(progress: Progress) -> int:
 
 def finished(progress: Progress, state: MessageState, code: str | None) -> Progress:
     """At its end."""
-    return replace(progress, state=state, code=code, due_at=None, ready=None, held=False, attempt_state=None)
+    return replace(
+        progress, state=state, code=code, due_at=None, ready=None, held=False, attempt_state=None, ndr_due=None
+    )
 
 
 def entering(progress: Progress, first: int, now: int, openings: Openings) -> Placed | None:

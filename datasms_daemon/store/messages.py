@@ -24,7 +24,7 @@ from datasms_daemon.model import (
     Push,
     Step,
 )
-from datasms_daemon.rules.lifecycle import AttemptChange, Decision
+from datasms_daemon.rules.decisions import AttemptChange, Decision
 from datasms_daemon.store import statements as sql
 from datasms_daemon.store.writer import Db
 
@@ -83,10 +83,15 @@ def held(db: Db, after: MessageId, limit: int) -> list[Progress]:
     return [_progress(row) for row in db.execute(sql.SELECT_HELD, {"after": after, "limit": limit})]
 
 
+def undelivered(db: Db, now: int, limit: int) -> list[Progress]:
+    """The messages whose senders are to be told that there is no success yet."""
+    return [_progress(row) for row in db.execute(sql.SELECT_UNDELIVERED, {"now": now, "limit": limit})]
+
+
 def next_due(db: Db) -> int | None:
     """When the timer must look next."""
-    found: int | None = db.execute(sql.SELECT_NEXT_DUE).fetchone()[0]
-    return found
+    found = [db.execute(statement).fetchone()[0] for statement in (sql.SELECT_NEXT_DUE, sql.SELECT_NEXT_NDR)]
+    return min((at for at in found if at is not None), default=None)
 
 
 def ready(db: Db, line: LineName, limit: int) -> list[tuple[Sealed, Progress]]:
@@ -317,16 +322,18 @@ def _progress_row(progress: Progress) -> dict[str, object]:
         "delivered_at": progress.delivered_at,
         "read_at": progress.read_at,
         "held": int(progress.held),
+        "ndr_due": progress.ndr_due,
+        "ndr_at": progress.ndr_at,
     }
 
 
 def _progress(row: tuple[Any, ...]) -> Progress:
     (id_, gen, state, plan, valid_until, step, tries, crashes, attempt_n, attempt_state, *rest) = row[:_PROGRESS_WIDTH]
-    due_at, deadline, ready, code, delivered_at, read_at, held = rest
+    due_at, deadline, ready, code, delivered_at, read_at, held, ndr_due, ndr_at = rest
     return Progress(
         id_, gen, MessageState(state), _plan(plan), valid_until, step, tries, crashes, attempt_n,
         None if attempt_state is None else AttemptState(attempt_state), due_at, deadline, ready, code, delivered_at,
-        read_at, bool(held),
+        read_at, bool(held), ndr_due, ndr_at,
     )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from datasms_daemon.model import (
     Reach,
     ReceiptState,
 )
-from datasms_daemon.rules.lifecycle import OUTCOME_NAMES
+from datasms_daemon.rules.decisions import OUTCOME_NAMES
 from datasms_daemon.store import directory, messages
 from datasms_daemon.store import statements as sql
 from datasms_daemon.store.handovers import Matched, keep_unmatched, take_unmatched

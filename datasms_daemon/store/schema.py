@@ -51,10 +51,13 @@ CREATE TABLE messages (
     code TEXT,
     delivered_at INTEGER,
     read_at INTEGER,
-    held INTEGER NOT NULL
+    held INTEGER NOT NULL,
+    ndr_due INTEGER,
+    ndr_at INTEGER
 ) STRICT;
 CREATE INDEX messages_due ON messages (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX messages_ready ON messages (ready, rank, id) WHERE ready IS NOT NULL;
+CREATE INDEX messages_ndr ON messages (ndr_due) WHERE ndr_due IS NOT NULL;
 CREATE INDEX messages_held ON messages (id) WHERE held = 1;
 CREATE INDEX messages_sending ON messages (id) WHERE state = 'sending';
 CREATE INDEX messages_orphans ON messages (id)

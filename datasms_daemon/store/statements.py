@@ -4,7 +4,7 @@ from __future__ import annotations
 
 PROGRESS = (
     "id, gen, state, plan, valid_until, step, tries, crashes, attempt, attempt_state, due_at, deadline, ready, code, "
-    "delivered_at, read_at, held"
+    "delivered_at, read_at, held, ndr_due, ndr_at"
 )
 MESSAGE = (
     "id, submission, sender, recipient, person, priority, class, title, text, reference, created_at, send_at, "
@@ -24,15 +24,17 @@ FROM devices d LEFT JOIN reaches r ON r.device = d.id AND r.gone_at IS NULL
 INSERT_MESSAGE = """
 INSERT INTO messages (id, submission, sender, recipient, person, priority, rank, class, title, text, reference,
     per_line, resend_of, cost_centre, created_at, send_at, mac, gen, state, plan, valid_until, step, tries, crashes,
-    attempt, attempt_state, due_at, deadline, ready, code, delivered_at, read_at, held)
+    attempt, attempt_state, due_at, deadline, ready, code, delivered_at, read_at, held, ndr_due, ndr_at)
 VALUES (:id, :submission, :sender, :to, :person, :priority, :rank, :class_, :title, :text, :reference,
     :per_line, :resend_of, :cost_centre, :created_at, :send_at, :mac, :gen, :state, :plan, :valid_until, :step, :tries,
-    :crashes, :attempt, :attempt_state, :due_at, :deadline, :ready, :code, :delivered_at, :read_at, :held)
+    :crashes, :attempt, :attempt_state, :due_at, :deadline, :ready, :code, :delivered_at, :read_at, :held, :ndr_due,
+    :ndr_at)
 """
 UPDATE_PROGRESS = """
 UPDATE messages SET gen = :gen, state = :state, valid_until = :valid_until, step = :step, tries = :tries,
     crashes = :crashes, attempt = :attempt, attempt_state = :attempt_state, due_at = :due_at, deadline = :deadline,
-    ready = :ready, code = :code, delivered_at = :delivered_at, read_at = :read_at, held = :held
+    ready = :ready, code = :code, delivered_at = :delivered_at, read_at = :read_at, held = :held,
+    ndr_due = :ndr_due, ndr_at = :ndr_at
 WHERE id = :id AND gen = :was
 """
 UPDATE_SEND_AT = "UPDATE messages SET send_at = :send_at WHERE id = :id"
@@ -41,6 +43,10 @@ SELECT_MESSAGE = f"SELECT {MESSAGE}, {PROGRESS} FROM messages WHERE id = :id"
 SELECT_DUE = f"""
 SELECT {PROGRESS} FROM messages WHERE due_at <= :now ORDER BY due_at LIMIT :limit
 """
+SELECT_UNDELIVERED = f"""
+SELECT {PROGRESS} FROM messages WHERE ndr_due <= :now ORDER BY ndr_due LIMIT :limit
+"""
+SELECT_NEXT_NDR = "SELECT min(ndr_due) FROM messages WHERE ndr_due IS NOT NULL"
 SELECT_HELD = f"SELECT {PROGRESS} FROM messages WHERE held = 1 AND id > :after ORDER BY id LIMIT :limit"
 SELECT_NEXT_DUE = "SELECT min(due_at) FROM messages WHERE due_at IS NOT NULL"
 SELECT_READY = f"""

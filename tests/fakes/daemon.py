@@ -74,7 +74,12 @@ class FakeDaemon:
         self.interrupted = done(
             Deferred.fromCoroutine(
                 recovery.recover(
-                    self.store, clock.now_ms, self.parts.dispatch.ways, self.parts.openings, self.parts.changes
+                    self.store,
+                    clock.now_ms,
+                    self.parts.dispatch.ways,
+                    self.parts.openings,
+                    self.parts.backoff,
+                    self.parts.changes,
                 )
             )
         )

@@ -28,7 +28,7 @@ from datasms_daemon.model import (
 )
 from datasms_daemon.rules import lifecycle, receipts
 from datasms_daemon.rules.calendars import DAY_MS, Calendar
-from datasms_daemon.rules.lifecycle import AttemptChange, Decision, Handed
+from datasms_daemon.rules.decisions import AttemptChange, Decision, Handed
 from datasms_daemon.rules.openings import ALWAYS_OPEN, Openings
 
 NOW = 1_000_000
@@ -87,7 +87,7 @@ class Life:
         self.openings = CALENDARS[0]
         send_at = None if send_in is None else NOW + send_in
         self.progress = lifecycle.begin(
-            MessageId("m"), plan, NOW, send_at, max(NOW, send_at or 0) + ttl, self.openings
+            MessageId("m"), plan, NOW, send_at, max(NOW, send_at or 0) + ttl, self.openings, 30_000
         ).progress
         self.attempts: dict[int, Attempt] = {}
         self.finals: set[MessageState] = set()
@@ -97,6 +97,7 @@ class Life:
         if decision is None:
             return
         before, after = self.progress, decision.progress
+        assert before.ndr_at in (None, after.ndr_at), "told twice"
         assert after.gen == before.gen + 1
         if before.state.is_final and after.state is not before.state:
             assert (before.state, after.state) == (MessageState.DELIVERED, MessageState.READ), "I11"
@@ -133,6 +134,7 @@ class Life:
         assert bool(open_ones) == (progress.attempt_state is not None), "the open attempt and the progress differ"
         if progress.state.is_final:
             assert (progress.due_at, progress.ready, progress.attempt_state) == (None, None, None)
+            assert progress.ndr_due is None, "told of a failure that is over"
         else:
             assert progress.due_at is not None, "I12"
         if progress.ready is not None:
@@ -151,6 +153,7 @@ class Life:
         match event:
             case ("pass", int(ms)):
                 self.now += ms
+                self.take(lifecycle.undelivered(self.progress, self.now))
                 self.take(lifecycle.due(self.progress, self.now, self.openings))
             case ("claim", int(lease)):
                 self.take(lifecycle.claim(self.progress, self.now, lease, self.openings))

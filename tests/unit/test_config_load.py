@@ -40,6 +40,8 @@ registration_ttl = "2d"
 [priority.high]
 wait = { datasms = "45s", sms-o2 = "5m", default = "10m" }
 ttl = "2h"
+ndr_after = "15m"
+retry = { first = "5s", cap = "1m" }
 rank = 1
 urgent = true
 calendar = "ignore"

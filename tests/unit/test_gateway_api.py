@@ -318,6 +318,7 @@ def test_a_message_is_shown_with_every_field(gateway: Gateway) -> None:
         "id": id_, "to": NUMBER, "person": None, "sender": "all", "priority": "normal", "reference": "crm-1",
         "status": "queued", "line": None, "created_at": "2026-09-21T14:13:20.000Z", "send_at": None,
         "delivered_at": None, "read_at": None, "valid_until": "2026-09-22T14:13:20.000Z", "held_until": None,
+        "ndr_at": None,
         "code": None, "cost_centre": None, "attempts": [],
     }  # fmt: skip
 

@@ -2,15 +2,28 @@ from __future__ import annotations
 
 import pytest
 
-from datasms_daemon.rules.retry import next_try
+from datasms_daemon.rules.retry import Backoff, next_try
 
 NOW = 1_763_000_000_000
 SECOND = 1_000
 MINUTE = 60 * SECOND
 
 
-def wait(tries: int, jitter: float = 1.0, *, urgent: bool = False, not_before: int | None = None) -> int:
-    return next_try(NOW, tries, jitter, urgent, not_before) - NOW
+def wait(
+    tries: int,
+    jitter: float = 1.0,
+    *,
+    urgent: bool = False,
+    not_before: int | None = None,
+    backoff: Backoff | None = None,
+) -> int:
+    return next_try(NOW, tries, jitter, urgent, not_before, backoff or Backoff()) - NOW
+
+
+def test_a_priority_may_have_other_waits() -> None:
+    patient = Backoff(MINUTE, 5 * MINUTE)
+    assert [wait(tries, backoff=patient) // MINUTE for tries in range(1, 5)] == [1, 2, 4, 5]
+    assert wait(1, urgent=True, backoff=Backoff(SECOND, MINUTE)) == SECOND
 
 
 def test_the_wait_doubles_from_ten_seconds_to_ten_minutes() -> None:
