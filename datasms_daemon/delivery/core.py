@@ -17,6 +17,8 @@ from datasms_daemon.delivery.keys import Keys
 from datasms_daemon.errors import DiskFull
 from datasms_daemon.model import (
     AcceptedSubmission,
+    AuditEntry,
+    AuditQuery,
     Conflict,
     Dossier,
     Draft,
@@ -44,7 +46,7 @@ from datasms_daemon.rules.numbers import normalise
 from datasms_daemon.rules.openings import Openings
 from datasms_daemon.rules.routing import Router
 from datasms_daemon.rules.senders import Account
-from datasms_daemon.store import messages, operations
+from datasms_daemon.store import audit, messages, operations
 from datasms_daemon.store.store import Db, Store
 
 
@@ -109,6 +111,10 @@ class Core:
     def set_ready(self, why_not: str | None) -> None:
         """What ``not_ready`` answers from now on."""
         self._not_ready = why_not
+
+    async def audit(self, query: AuditQuery) -> tuple[AuditEntry, ...]:
+        """A page of the audit log, newest first."""
+        return await self._store.read(lambda db: audit.find(db, query))
 
     # --- keys --------------------------------------------------------------------------------------------------------
 
@@ -204,7 +210,11 @@ class Core:
         """Nothing more of it is sent; a Conflict when it is final."""
         now = self._now_ms()
         return await self._change(
-            id_, sender, lambda dossier: lifecycle.cancel(dossier.progress, now, by), "it is final already"
+            id_,
+            sender,
+            lambda dossier: lifecycle.cancel(dossier.progress, now, by),
+            "it is final already",
+            (by, "message cancelled"),
         )
 
     async def reschedule(
@@ -222,7 +232,7 @@ class Core:
             ndr_ms = None if priority is None else priority.ndr_after
             return lifecycle.reschedule(dossier.progress, now, send_at, ttl, by, self._openings(), ndr_ms)
 
-        return await self._change(id_, sender, decide, "it was tried already", send_at)
+        return await self._change(id_, sender, decide, "it was tried already", (by, "message put off"), send_at)
 
     async def dead(self, after: MessageId | None, limit: int) -> tuple[Dossier, ...]:
         """Messages that ended failed or unknown, newest first."""
@@ -256,6 +266,7 @@ class Core:
         sender: str | None,
         decide: Callable[[Dossier], Decision | None],
         conflict: str,
+        act: tuple[str, str],
         send_at: int | None = None,
     ) -> Dossier | Conflict | None:
         now = self._now_ms()
@@ -268,6 +279,9 @@ class Core:
             if decision is None:
                 return Conflict(found.progress.state, conflict), []
             applied = messages.apply(db, [decision], now)
+            # What a sender does with his own is in the message's trace.
+            if sender is None:
+                operations.audit(db, now, *act, id_)
             if send_at is not None:
                 messages.set_send_at(db, id_, send_at)
             return messages.dossier(db, id_), applied

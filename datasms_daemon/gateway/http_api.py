@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IReactorTime
 
+from datasms_daemon.gateway.audit import Audit
 from datasms_daemon.gateway.directory import Directory
 from datasms_daemon.gateway.messages import Messages
 from datasms_daemon.gateway.operations import Operations
@@ -29,6 +30,7 @@ def make_api(
     Directory(core).add_to(api)
     Senders(core).add_to(api)
     Operations(core, metrics_render).add_to(api)
+    Audit(core).add_to(api)
     add_openapi(api)
     return api
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable
 from typing import TypeVar
 
-import msgspec
 from twisted.internet.interfaces import IReactorTime
 
 from datasms_daemon.gateway.ports import Core
@@ -25,6 +22,7 @@ from datasms_daemon.gateway.records import (
     WaitQuery,
 )
 from datasms_daemon.gateway.rights import CHANGE, INBOUND, READ, GatewayApi, sees
+from datasms_daemon.gateway.tables import MEDIA, as_accepted
 from datasms_daemon.gateway.views import event_view, inbound_view, message_item, message_view, page
 from datasms_daemon.model import Conflict, Dossier, Inbound, Key, MessageId, MessageQuery, Problem
 from datasms_daemon.web.bodies import Json
@@ -36,8 +34,6 @@ from datasms_daemon.web.waiting import Signal
 INBOUND_POLL_S = 1.0
 
 _BY_ID = {"id": Cursor}
-_CSV = b"text/csv"
-_NDJSON = b"application/x-ndjson"
 
 T = TypeVar("T")
 
@@ -48,7 +44,6 @@ class Messages:
     def __init__(self, core: Core, reactor: IReactorTime) -> None:
         self._core = core
         self._reactor = reactor
-        self._lines = msgspec.json.Encoder().encode_lines
 
     def add_to(self, api: GatewayApi) -> None:
         """Declares the calls."""
@@ -71,7 +66,7 @@ class Messages:
             summary="Messages, newest first",
             query=MessagesQuery,
             answer=Page[MessageItem],
-            media=(_CSV.decode(), _NDJSON.decode()),
+            media=MEDIA,
         )(self.find)
         api.route(
             "GET",
@@ -117,11 +112,7 @@ class Messages:
         query = self._query(call.query, call.caller)
         dossiers = await self._core.messages(query)
         found = page([(dossier.message.id, message_item(dossier)) for dossier in dossiers], call.query.limit)
-        if call.accepts(_CSV):
-            return Reply(_table(found.items), headers=_link(found), media=b"text/csv; charset=utf-8")
-        if call.accepts(_NDJSON):
-            return Reply(self._lines(found.items), headers=_link(found), media=_NDJSON)
-        return found
+        return as_accepted(call, found, MessageItem)
 
     async def get(self, call: Call[Key, None, WaitQuery]) -> MessageView:
         """One message, at once or after a change."""
@@ -181,8 +172,8 @@ class Messages:
             priority=asked.priority,
             line=asked.line,
             reference=asked.reference,
-            since=_time("since", asked.since, problems),
-            until=_time("until", asked.until, problems),
+            since=time_of("since", asked.since, problems),
+            until=time_of("until", asked.until, problems),
             after=None if asked.after is None else MessageId(asked.after),
             limit=asked.limit + 1,
         )
@@ -203,7 +194,8 @@ def _changed(result: Dossier | Conflict | None) -> MessageView:
     return message_view(_found(result))
 
 
-def _time(name: str, text: str | None, problems: list[Problem]) -> int | None:
+def time_of(name: str, text: str | None, problems: list[Problem]) -> int | None:
+    """UTC ms of a query parameter; a problem is added when it is no time."""
     time = None if text is None else parse_time(text)
     if text is not None and time is None:
         problems.append(Problem(f"/{name}", "write a time with offset as 2026-11-24T08:00:00+01:00"))
@@ -212,17 +204,3 @@ def _time(name: str, text: str | None, problems: list[Problem]) -> int | None:
 
 def _last(found: tuple[Inbound, ...]) -> str | None:
     return str(found[-1].seq) if found else None
-
-
-def _table(items: tuple[MessageItem, ...]) -> bytes:
-    file = io.StringIO()
-    writer = csv.writer(file)
-    writer.writerow(MessageItem.__struct_fields__)
-    writer.writerows(msgspec.structs.astuple(item) for item in items)
-    return file.getvalue().encode("utf-8")
-
-
-def _link(found: Page[MessageItem]) -> tuple[tuple[bytes, bytes], ...]:
-    if found.next is None:
-        return ()
-    return ((b"Link", f'<?after={found.next}>; rel="next"'.encode("ascii")),)

@@ -8,6 +8,8 @@ from typing import Protocol
 from datasms_daemon.config.records import Config, SenderOptions
 from datasms_daemon.model import (
     AcceptedSubmission,
+    AuditEntry,
+    AuditQuery,
     ChannelView,
     Conflict,
     Device,
@@ -150,6 +152,9 @@ class Operations(Protocol):
 
     def account(self, sender: str) -> Account[SenderOptions] | None:
         """What holds for a sender and where that stands; None when nothing knows such a sender."""
+
+    async def audit(self, query: AuditQuery) -> tuple[AuditEntry, ...]:
+        """At most ``query.limit`` entries of the audit log, newest first."""
 
     def not_ready(self) -> str | None:
         """Why no messages are taken; None when they are."""

@@ -8,6 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from datasms_daemon.config.units import format_duration
+from datasms_daemon.gateway.admin_records import AuditView
 from datasms_daemon.gateway.explained import ExplanationView, SkippedView, StepView
 from datasms_daemon.gateway.records import (
     AttemptView,
@@ -20,7 +21,7 @@ from datasms_daemon.gateway.records import (
     Page,
     PushView,
 )
-from datasms_daemon.model import Attempt, Device, Dossier, Event, Explanation, Inbound, Key
+from datasms_daemon.model import Attempt, AuditEntry, Device, Dossier, Event, Explanation, Inbound, Key
 from datasms_daemon.web.times import rfc3339, rfc3339_or_none
 
 T = TypeVar("T")
@@ -110,6 +111,11 @@ def device_view(device: Device) -> DeviceView:
         state=device.state,
         last_seen_at=rfc3339_or_none(device.last_seen_at),
     )
+
+
+def audit_view(entry: AuditEntry) -> AuditView:
+    """One act."""
+    return AuditView(entry.seq, rfc3339(entry.at), entry.who, entry.what, entry.object, entry.seal.hex())
 
 
 def key_view(key: Key) -> KeyView:

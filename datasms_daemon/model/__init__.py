@@ -3,6 +3,7 @@
 Times are integer milliseconds since 1970 UTC, spans integer milliseconds, phone numbers E.164 with ``+``.
 """
 
+from datasms_daemon.model.audit import AuditBreak, AuditEntry, AuditMark, AuditQuery
 from datasms_daemon.model.client import InboxItem, IssuedRegistration, NewRegistration, Registration, RegistrationState
 from datasms_daemon.model.directory import RIGHTS, Device, Group, Key, Person, Reach
 from datasms_daemon.model.handover import (
@@ -83,6 +84,10 @@ __all__ = [
     "AddressGone",
     "Attempt",
     "AttemptState",
+    "AuditBreak",
+    "AuditEntry",
+    "AuditMark",
+    "AuditQuery",
     "ChannelView",
     "Conflict",
     "Content",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from datasms_daemon.errors import StoreError
 from datasms_daemon.store import opening
+from datasms_daemon.store.writer import Db
 
 
 def save(database: Path, target: Path) -> None:
@@ -17,6 +18,18 @@ def save(database: Path, target: Path) -> None:
     if target.exists() and target.samefile(database):
         raise StoreError(f"{target} is the database itself")
     _copy(database, target)
+
+
+def sealed_connection(database: Path, file: Path | None) -> Db:
+    """A connection that reads ``file``, or the database itself, with the database's key of the audit log.
+
+    StoreError: there is no such database, or its key is gone.
+    """
+    if not database.with_name(opening.AUDIT_KEY).is_file():
+        raise StoreError(f"there is no {opening.AUDIT_KEY} beside {database}")
+    connection = opening.reader_connection(file or database)
+    connection.audit_key = opening.audit_key(database)
+    return connection
 
 
 def restore(copy: Path, database: Path) -> Path | None:

@@ -12,6 +12,7 @@ from sqlite_utils import Database
 
 from datasms_daemon.errors import StoreError
 from datasms_daemon.store.schema import MIGRATIONS, migrations
+from datasms_daemon.store.writer import Db
 
 # Until this version two connections that checkpoint and write at once could damage a WAL file; ours has one writer,
 # the only one to checkpoint, which is why an older library is reported and not refused.
@@ -20,6 +21,8 @@ NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "fuse.sshfs", "glusterfs", "afs"}
 )
 CACHE_KIB = 16 * 1024
+AUDIT_KEY = "audit.key"
+AUDIT_KEY_BYTES = 32
 
 
 class Lock:
@@ -42,9 +45,23 @@ class Lock:
         os.close(self._fd)
 
 
-def writer_connection(path: Path) -> sqlite3.Connection:
+def audit_key(database: Path) -> bytes:
+    """The key that seals the audit log, made when it is first asked for; it lies beside the database, not in it."""
+    path = database.with_name(AUDIT_KEY)
+    if not path.exists():
+        new = path.with_name(f"{AUDIT_KEY}.new")
+        with os.fdopen(os.open(new, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
+            file.write(os.urandom(AUDIT_KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    return path.read_bytes()
+
+
+def writer_connection(path: Path) -> Db:
     """The one connection that writes and checkpoints; may be used from one other thread than this."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, factory=Db, cached_statements=256)
+    connection.audit_key = audit_key(path)
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",
@@ -63,9 +80,9 @@ def writer_connection(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def reader_connection(path: Path) -> sqlite3.Connection:
+def reader_connection(path: Path) -> Db:
     """A connection that cannot write and never checkpoints."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, factory=Db)
     for pragma in ("query_only=ON", "trusted_schema=OFF", "busy_timeout=5000", "wal_autocheckpoint=0"):
         connection.execute(f"PRAGMA {pragma}")
     return connection

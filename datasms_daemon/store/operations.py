@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from datasms_daemon.model import Idempotency, Inbound, InboundText, Key, LineName, PersonId
+from datasms_daemon.store import audit as audit_log
 from datasms_daemon.store import statements as sql
 from datasms_daemon.store.writer import Db
 
@@ -118,7 +119,7 @@ def inbound(db: Db, target: str, after: int, limit: int) -> tuple[Inbound, ...]:
 
 def audit(db: Db, now: int, who: str, what: str, object_: str) -> None:
     """Who did what to which; never a text, a number or a token."""
-    db.execute(sql.INSERT_AUDIT, {"at": now, "who": who, "what": what, "object": object_})
+    audit_log.add(db, now, who, what, object_)
 
 
 def meta(db: Db, name: str) -> str | None:

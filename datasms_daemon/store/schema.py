@@ -278,8 +278,16 @@ CREATE TABLE audit (
     at INTEGER NOT NULL,
     who TEXT NOT NULL,
     what TEXT NOT NULL,
-    object TEXT NOT NULL
+    object TEXT NOT NULL,
+    seal BLOB NOT NULL
 ) STRICT;
+CREATE INDEX audit_object ON audit (object, seq);
+CREATE TABLE audit_marks (
+    name TEXT PRIMARY KEY,
+    seq INTEGER NOT NULL,
+    seal BLOB NOT NULL,
+    proof BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE meta (
     name TEXT PRIMARY KEY,

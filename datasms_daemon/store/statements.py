@@ -10,6 +10,7 @@ MESSAGE = (
     "id, submission, sender, recipient, person, priority, class, title, text, reference, created_at, send_at, "
     "valid_until, per_line, resend_of, cost_centre, mac"
 )
+AUDIT = "seq, at, who, what, object, seal"
 ATTEMPT = "n, step, line, state, started_at, sent_at, deadline, finished_at, outcome, reason, late"
 # A row for each of a device's other ways in no order (sorting them costs all who have none), one with NULL where there
 # are none.
@@ -363,7 +364,22 @@ SELECT seq, line, sender, recipient, text, at, person FROM inbound
 WHERE target = :target AND seq > :after ORDER BY seq LIMIT :limit
 """
 
-INSERT_AUDIT = "INSERT INTO audit (at, who, what, object) VALUES (:at, :who, :what, :object)"
+INSERT_AUDIT = """
+INSERT INTO audit (seq, at, who, what, object, seal) VALUES (:seq, :at, :who, :what, :object, :seal)
+"""
+SELECT_AUDIT = f"SELECT {AUDIT} FROM audit ORDER BY seq"
+SELECT_AUDIT_MARK = "SELECT seq, seal, proof FROM audit_marks WHERE name = :name"
+SET_AUDIT_MARK = """
+INSERT INTO audit_marks (name, seq, seal, proof) VALUES (:name, :seq, :seal, :proof)
+ON CONFLICT (name) DO UPDATE SET seq = :seq, seal = :seal, proof = :proof
+"""
+# The newest entry of a beginning that is old: a clock that was set back may have left an older one behind a newer.
+SELECT_AUDIT_PURGE = """
+SELECT seq, seal FROM (SELECT seq, seal, at FROM audit ORDER BY seq LIMIT :most) AS oldest
+WHERE seq < coalesce((SELECT min(seq) FROM audit WHERE at >= :before), 9223372036854775807) ORDER BY seq DESC LIMIT 1
+"""
+PURGE_AUDIT = "DELETE FROM audit WHERE seq <= :seq"
+ERASE_AUDIT = "UPDATE audit SET object = :hidden WHERE object = :object"
 SELECT_META = "SELECT value FROM meta WHERE name = :name"
 SET_META = """
 INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = :value

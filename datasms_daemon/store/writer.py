@@ -21,7 +21,14 @@ from twisted.python.failure import Failure
 from datasms_daemon.errors import DiskFull, StoreFailed
 
 T = TypeVar("T")
-Db = sqlite3.Connection
+
+
+class Db(sqlite3.Connection):
+    """A connection to the store. ``audit_key`` seals what its units write to the audit log."""
+
+    audit_key = b""
+
+
 Unit = Callable[[Db], T]
 Asked = tuple[Unit[Any], Deferred[Any]]
 MOST_UNITS = 256

@@ -14,6 +14,8 @@ from datasms_daemon.model import (
     RIGHTS,
     AcceptedMessage,
     AcceptedSubmission,
+    AuditEntry,
+    AuditQuery,
     ChannelView,
     Conflict,
     Device,
@@ -93,6 +95,7 @@ class FakeCore:
         self.texts: list[Inbound] = []
         self.secrets: dict[str, Key] = {"dsk_all": _key("all", RIGHTS)}
         self.states = dict.fromkeys(LINES, LineState.UP)
+        self.acts = [AuditEntry(n, NOW + n, "crm", "line paused", "sms-o2", bytes([n])) for n in (1, 2, 3)]
         self.submissions: list[Submission] = []
         self.unready: str | None = None
         self.failure: Exception | None = None
@@ -299,6 +302,10 @@ class FakeCore:
     def account(self, sender: str) -> Account[SenderOptions] | None:
         senders = Senders(self.config.sender_defaults, self.config.sender, self.config.sender_group)
         return senders.of(sender) if sender in senders else None
+
+    async def audit(self, query: AuditQuery) -> tuple[AuditEntry, ...]:
+        newest = [entry for entry in reversed(self.acts) if query.before is None or entry.seq < query.before]
+        return tuple(entry for entry in newest if query.who in (None, entry.who))[: query.limit]
 
     def not_ready(self) -> str | None:
         return self.unready

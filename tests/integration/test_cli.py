@@ -318,6 +318,25 @@ def test_a_backup_is_restored_where_no_daemon_runs(datasms: Cli, alone: Cli, tmp
     assert [one["name"] for one in alone.json("key", "list")] == ["kept"]
 
 
+def test_the_audit_log_tells_who_did_what_and_proves_that_it_was_not_changed(datasms: Cli, tmp_path: Path) -> None:
+    datasms("line", "pause", "sms")
+    datasms("line", "resume", "sms")
+    acts = datasms.json("audit", "list", "--who", "local", "--object", "sms")["items"]
+    assert [act["what"] for act in acts[:2]] == ["line resumed", "line paused"]
+    lines = datasms("audit", "export", "--object", "sms").splitlines()
+    assert lines[0] == "seq,at,who,what,object,seal"
+    assert len(lines) == len(acts) + 1
+    assert json.loads(datasms("audit", "export", "--format", "ndjson").splitlines()[-1])["seq"] == 1
+    head = datasms.json("audit", "verify")["head"]
+    assert "good, up to entry" in datasms("audit", "verify", "--noted", head)
+    datasms("backup", str(tmp_path / "copy"))
+    with closing(sqlite3.connect(tmp_path / "copy")) as db:
+        db.execute("UPDATE audit SET who = 'mallory' WHERE seq = 1")
+        db.commit()
+    datasms("audit", "verify", str(tmp_path / "copy"), code=1)
+    assert "entry 1 was changed" in datasms.errors
+
+
 def test_check_config_tells_all_problems_at_once(alone: Cli, tmp_path: Path) -> None:
     assert "lines: datasms" in alone("check-config")
     file = tmp_path / "bad.toml"

@@ -13,6 +13,7 @@ from datasms_daemon.model import (
     Accepted,
     AddressGone,
     AttemptState,
+    AuditQuery,
     DeviceId,
     DeviceReceipt,
     Dossier,
@@ -463,6 +464,19 @@ def test_cancelling_keeps_the_next_line_from_being_used(world: World) -> None:
     world.time.advance(1_000)
     assert world.state(id_) is MessageState.CANCELLED
     assert world.sms.taken[id_] == 0
+
+
+def test_what_operators_do_with_messages_is_in_the_audit_log_and_what_their_senders_do_is_not(world: World) -> None:
+    core, later = world.daemon.parts.core, world.daemon.now + 3_600_000
+    one, other = world.send(send_at=later), world.send(send_at=later)
+    done(Deferred.fromCoroutine(core.reschedule(one, None, "local", later + 1)))
+    done(Deferred.fromCoroutine(core.cancel(one, None, "local")))
+    done(Deferred.fromCoroutine(core.cancel(other, "crm", "crm")))
+    log = done(Deferred.fromCoroutine(core.audit(AuditQuery())))
+    assert [(act.who, act.what, act.object) for act in log] == [
+        ("local", "message cancelled", one),
+        ("local", "message put off", one),
+    ]
 
 
 def test_a_scheduled_message_waits_and_can_be_sent_at_once(world: World) -> None:

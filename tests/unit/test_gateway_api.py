@@ -535,6 +535,23 @@ def test_a_key_that_would_be_useless_is_refused(gateway: Gateway) -> None:
     assert gateway.ask("POST", "/v1/keys", {"name": "a b", "rights": ["root"]}).faults.keys() == {"/name", "/rights/0"}
 
 
+def test_the_audit_log_is_read_newest_first_part_by_part_and_as_a_table(gateway: Gateway) -> None:
+    first = gateway.ask("GET", "/v1/audit?limit=2").json
+    assert [(act["seq"], act["who"], act["what"], act["object"]) for act in first["items"]] == [
+        (3, "crm", "line paused", "sms-o2"),
+        (2, "crm", "line paused", "sms-o2"),
+    ]
+    last = gateway.ask("GET", f"/v1/audit?limit=2&after={first['next']}").json
+    assert [act["seq"] for act in last["items"]] == [1]
+    assert last["next"] is None
+    table = gateway.ask("GET", "/v1/audit?limit=1", Accept="text/csv")
+    assert table.headers["link"] == '<?after=3>; rel="next"'
+    assert table.body.decode().splitlines()[0] == "seq,at,who,what,object,seal"
+    assert gateway.ask("GET", "/v1/audit?since=yesterday").faults == {
+        "/since": "write a time with offset as 2026-11-24T08:00:00+01:00"
+    }
+
+
 def test_the_state_of_the_daemon_is_told_to_everybody_its_figures_and_version_are_not(gateway: Gateway) -> None:
     gateway.secret = None
     assert [gateway.ask("GET", f"/health/{what}").status for what in ("live", "ready")] == [200, 200]

@@ -19,7 +19,7 @@ from datasms_daemon.store.writer import Db, InlineWriter, ThreadWriter, commit
 
 def open_table(path: Path) -> Db:
     """A database with one table of numbers."""
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, factory=Db)
     db.execute("CREATE TABLE IF NOT EXISTS numbers (n INTEGER PRIMARY KEY)")
     return db
 

@@ -1,0 +1,31 @@
+"""What administrators ask about the daemon itself and are answered."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from datasms_daemon.gateway.records import Answer, PageQuery, SeqCursor, TimeText
+
+
+class AuditLogQuery(PageQuery, frozen=True, kw_only=True):
+    """Which entries of the audit log; ``after`` is the last number of the part before."""
+
+    after: SeqCursor | None = None
+    who: Annotated[str, Meta(max_length=200)] | None = None
+    what: Annotated[str, Meta(max_length=200)] | None = None
+    object: Annotated[str, Meta(max_length=200)] | None = None
+    since: TimeText | None = None
+    until: TimeText | None = None
+
+
+class AuditView(Answer, frozen=True):
+    """One act; ``object`` is ``#`` and a keyed hash where it was erased; ``seal`` covers it all."""
+
+    seq: int
+    at: str
+    who: str
+    what: str
+    object: str
+    seal: str
