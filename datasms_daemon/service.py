@@ -15,18 +15,14 @@ from twisted.python.failure import Failure
 
 from datasms_daemon import __version__
 from datasms_daemon.assembly import Parts, Reactor, lines_of
-from datasms_daemon.config.calendars import calendars_of
-from datasms_daemon.config.load import changes_needing_restart, load_with_warnings
-from datasms_daemon.config.records import Config
+from datasms_daemon.config.load import Loaded
 from datasms_daemon.crypto.tls_check import five_certificate_check
 from datasms_daemon.delivery import housekeeping, recovery
 from datasms_daemon.errors import DatasmsError
-from datasms_daemon.interfaces import ILine
 from datasms_daemon.listeners import Listeners
-from datasms_daemon.model import LineName
 from datasms_daemon.ops.clock import Clock, wall_ms
 from datasms_daemon.ops.systemd import Notifier
-from datasms_daemon.rules.calendars import Calendar
+from datasms_daemon.reloading import Reloading
 from datasms_daemon.store import operations
 from datasms_daemon.store.opening import old_sqlite
 from datasms_daemon.store.operations import LineRow
@@ -44,14 +40,15 @@ class DaemonService(Service):
 
     def __init__(
         self,
-        config: Config,
+        loaded: Loaded,
         config_file: Path | None,
         env: Mapping[str, str],
         reactor: Reactor,
         fatal: Callable[[str], None],
         notifier: Notifier,
     ) -> None:
-        self._config = config
+        self._loaded = loaded
+        self._config = loaded.config
         self._config_file = config_file
         self._env = env
         self._reactor = reactor
@@ -60,6 +57,7 @@ class DaemonService(Service):
         self._store: Store | None = None
         self._parts: Parts | None = None
         self._listeners: Listeners | None = None
+        self._reloading: Reloading | None = None
         self._heart = LoopingCall(self._beat)
         self._heart.clock = reactor
         self._starting: Deferred[None] | None = None
@@ -90,6 +88,10 @@ class DaemonService(Service):
         drivers = {name: parts.line(options) for name, options in lines_of(self._config).items()}
         channels = parts.channels_of(self._config)
         self._listeners = Listeners(self._config, parts, self._reactor)
+        self._reloading = Reloading(
+            self._config_file, self._env, self._loaded, parts, self._listeners, self._notifier, self._step
+        )
+        parts.core.configuration = self._reloading
         await self._listeners.open()
         for name, options in lines_of(self._config).items():
             parts.dispatch.add(parts.way(drivers[name], options, kept.get(name, LineRow())))
@@ -106,6 +108,7 @@ class DaemonService(Service):
         for name in await store.read(recovery.waiting_lines):
             parts.dispatch.wake(name)
         self._heart.start(HEARTBEAT_S).addErrback(self._heart_failed)
+        await store.write(lambda db: operations.audit(db, clock.now_ms(), "daemon", "started", self._loaded.hash))
         parts.core.set_ready(None)
         self._watch_for_reload()
         self._announce()
@@ -154,7 +157,9 @@ class DaemonService(Service):
 
     def reload(self) -> None:
         """Takes the configuration file anew: all of it, or nothing and a word about why."""
-        done = Deferred.fromCoroutine(self._reload())
+        if self._reloading is None or not self.running:
+            return
+        done = Deferred.fromCoroutine(self._reloading.reload("signal"))
         done.addErrback(lambda failure: self._log.failure("the reload failed", failure=failure))
 
     async def _reload(self) -> None:

@@ -53,4 +53,4 @@ def makeService(options: Options) -> IService:
         atexit.register(os._exit, 1)
         reactor.callWhenRunning(reactor.stop)
 
-    return DaemonService(options["loaded"].config, options["path"], os.environ, reactor, fatal, Notifier())
+    return DaemonService(options["loaded"], options["path"], os.environ, reactor, fatal, Notifier())

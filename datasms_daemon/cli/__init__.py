@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from datasms_daemon.cli import audit, channels, directory, keys, messages, operations, senders
+from datasms_daemon.cli import audit, channels, configuration, directory, keys, messages, operations, senders
 from datasms_daemon.cli.session import Root, Session
 from datasms_daemon.cli.tail import tail
 from datasms_daemon.config.files import config_path
@@ -70,6 +70,8 @@ for _command in (
     keys.key,
     senders.sender,
     audit.audit,
+    configuration.config,
+    configuration.reload,
     operations.backup,
     operations.restore,
     operations.check_config,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,9 +23,10 @@ _MOST = 1 << 20
 
 
 class Loaded(Record, frozen=True):
-    """A configuration and what an operator should hear of although it can be used."""
+    """A configuration, the SHA-256 of its file in hex, and what an operator should hear of although it can be used."""
 
     config: Config
+    hash: str
     warnings: tuple[str, ...] = ()
 
 
@@ -40,7 +42,8 @@ def load_with_warnings(path: Path | None, env: Mapping[str, str]) -> Loaded:
     """
     problems = Problems("the defaults" if path is None else str(path))
     files = Files(Path() if path is None else path.parent, env)
-    raw = {} if path is None else _toml(path, problems)
+    content = b"" if path is None else _content(path, problems)
+    raw = _toml(content, problems)
     if problems.lines:
         raise ConfigError(problems.lines)
     reader = Reader(problems, files)
@@ -50,7 +53,8 @@ def load_with_warnings(path: Path | None, env: Mapping[str, str]) -> Loaded:
         raise ConfigError(problems.lines)
     if path is not None and reader.has_secrets:
         files.warn_if_open(path)
-    return Loaded(config=_completed(config, env), warnings=tuple(files.warnings))
+    hash_ = hashlib.sha256(content).hexdigest()
+    return Loaded(config=_completed(config, env), hash=hash_, warnings=tuple(files.warnings))
 
 
 def changes_needing_restart(old: Config, new: Config) -> list[str]:
@@ -64,16 +68,22 @@ def changes_needing_restart(old: Config, new: Config) -> list[str]:
     return [name for name, (before, after) in options.items() if before != after]
 
 
-def _toml(path: Path, problems: Problems) -> dict[str, object]:
+def _content(path: Path, problems: Problems) -> bytes:
     try:
         with path.open("rb") as file:
             content = file.read(_MOST + 1)
-        if len(content) > _MOST:
-            problems.whole("is larger than 1 MiB; a configuration file would be right")
-            return {}
-        return tomllib.loads(content.decode())
     except OSError as error:
         problems.whole(f"cannot be read: {error.strerror}; a TOML file would be right")
+        return b""
+    if len(content) > _MOST:
+        problems.whole("is larger than 1 MiB; a configuration file would be right")
+        return b""
+    return content
+
+
+def _toml(content: bytes, problems: Problems) -> dict[str, object]:
+    try:
+        return tomllib.loads(content.decode())
     except UnicodeDecodeError as error:
         problems.whole(f"is no UTF-8 text at byte {error.start + 1}; a TOML file would be right")
     except tomllib.TOMLDecodeError as error:

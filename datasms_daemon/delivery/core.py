@@ -11,6 +11,7 @@ from datasms_daemon.config.records import Config, SenderOptions
 from datasms_daemon.delivery.accept import Acceptance, Taken
 from datasms_daemon.delivery.changes import Changes
 from datasms_daemon.delivery.channels import ChannelOperations, Channels
+from datasms_daemon.delivery.configuration import Configuration
 from datasms_daemon.delivery.directory import Directory
 from datasms_daemon.delivery.dispatch import Dispatch
 from datasms_daemon.delivery.keys import Keys
@@ -82,6 +83,7 @@ class Core:
         self._metrics = metrics
         self._has_room = has_room
         self._openings = openings
+        self.configuration: Configuration
         self._not_ready: str | None = "starting"
         self.configure(config, calendars)
 

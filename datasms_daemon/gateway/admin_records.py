@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from datasms_daemon.gateway.records import Answer, PageQuery, SeqCursor, TimeText
+from datasms_daemon.model import SectionChange
 
 
 class AuditLogQuery(PageQuery, frozen=True, kw_only=True):
@@ -29,3 +30,21 @@ class AuditView(Answer, frozen=True):
     what: str
     object: str
     seal: str
+
+
+class ConfigurationView(Answer, frozen=True):
+    """The file in use, its SHA-256, since when, by whom, and the names in each of its tables."""
+
+    file: str | None
+    hash: str
+    since: str
+    by: str
+    names: dict[str, tuple[str, ...]]
+
+
+class ReloadAnswer(Answer, frozen=True):
+    """What is in use now: the SHA-256 of the file, what differs from before, what an operator should hear."""
+
+    hash: str
+    changes: tuple[SectionChange, ...]
+    warnings: tuple[str, ...]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IReactorTime
 
 from datasms_daemon.gateway.audit import Audit
+from datasms_daemon.gateway.configuration import Configuration
 from datasms_daemon.gateway.directory import Directory
 from datasms_daemon.gateway.messages import Messages
 from datasms_daemon.gateway.operations import Operations
@@ -31,6 +32,7 @@ def make_api(
     Senders(core).add_to(api)
     Operations(core, metrics_render).add_to(api)
     Audit(core).add_to(api)
+    Configuration(core).add_to(api)
     add_openapi(api)
     return api
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from datasms_daemon.config.records import Config, SenderOptions
+from datasms_daemon.delivery.configuration import Configuration
 from datasms_daemon.model import (
     AcceptedSubmission,
     AuditEntry,
@@ -193,3 +194,7 @@ class Core(Keys, Messages, Operations, Protocol):
     @property
     def channels(self) -> Channels:
         """The channels."""
+
+    @property
+    def configuration(self) -> Configuration:
+        """The configuration in use."""

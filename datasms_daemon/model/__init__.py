@@ -5,6 +5,7 @@ Times are integer milliseconds since 1970 UTC, spans integer milliseconds, phone
 
 from datasms_daemon.model.audit import AuditBreak, AuditEntry, AuditMark, AuditQuery
 from datasms_daemon.model.client import InboxItem, IssuedRegistration, NewRegistration, Registration, RegistrationState
+from datasms_daemon.model.configuration import Reloaded, RunningConfiguration, SectionChange
 from datasms_daemon.model.directory import RIGHTS, Device, Group, Key, Person, Reach
 from datasms_daemon.model.handover import (
     Content,
@@ -147,7 +148,10 @@ __all__ = [
     "Refused",
     "Registration",
     "RegistrationState",
+    "Reloaded",
+    "RunningConfiguration",
     "Secret",
+    "SectionChange",
     "SkippedLine",
     "Step",
     "Submission",

@@ -46,6 +46,9 @@ from datasms_daemon.model import (
     Progress,
     Recipient,
     Refused,
+    Reloaded,
+    RunningConfiguration,
+    SectionChange,
     SkippedLine,
     Step,
     Submission,
@@ -82,11 +85,29 @@ class FakeChannels:
         return self.view
 
 
+class FakeConfiguration:
+    """One line fewer after each reload, as long as the file is good."""
+
+    def __init__(self) -> None:
+        self.problems: tuple[str, ...] = ()
+        self.by = "daemon"
+
+    def running(self) -> RunningConfiguration:
+        return RunningConfiguration("datasms.toml", "00ff", NOW, self.by, {"line": ("datasms",)})
+
+    async def reload(self, by: str) -> Reloaded:
+        if self.problems:
+            return Reloaded(problems=self.problems)
+        self.by = by
+        return Reloaded(changes=(SectionChange("line", removed=("sms-o2",)),), hash="00ff")
+
+
 class FakeCore:
     """Keys are named by their rights: ``dsk_send`` may send, ``dsk_send-read`` both, ``dsk_all`` everything."""
 
     def __init__(self) -> None:
         self.channels = FakeChannels()
+        self.configuration = FakeConfiguration()
         self.config = Config(line=(DatasmsLine(name=LINES[0]), SmppLine(name=LINES[1], host="smsc", system_id="x")))
         self.dossiers: dict[MessageId, Dossier] = {}
         self.people: dict[PersonId, Person] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -335,6 +336,39 @@ def test_the_audit_log_tells_who_did_what_and_proves_that_it_was_not_changed(dat
         db.commit()
     datasms("audit", "verify", str(tmp_path / "copy"), code=1)
     assert "entry 1 was changed" in datasms.errors
+
+
+def test_a_reload_takes_all_of_the_file_or_nothing_and_is_in_the_audit_log(stage: Stage, datasms: Cli) -> None:
+    file = stage.daemon.config_file
+    former = file.read_text()
+    first = datasms.json("config")
+    assert (first["by"], first["names"]["rule"]) == ("daemon", ["push, then SMS"])
+    try:
+        file.write_text(former + '\n[[rule]]\nname = "more"\nsteps = [ { line = "sms" } ]\n')
+        answer = datasms.json("reload")
+        assert [(one["section"], one["added"]) for one in answer["changes"]] == [("rule", ["more"])]
+        assert answer["hash"] == hashlib.sha256(file.read_bytes()).hexdigest()
+        assert "nothing is different" in datasms("reload")
+        file.write_text(former + '\n[[rule]]\nname = "more"\nmistyped = 1\nsteps = [ { line = "smms" } ]\n')
+        datasms("reload", code=1)
+        assert "mistyped" in datasms.errors
+        assert "smms" in datasms.errors
+        now = datasms.json("config")
+        assert (now["by"], now["hash"], now["names"]["rule"]) == ("local", answer["hash"], ["push, then SMS", "more"])
+    finally:
+        file.write_text(former)
+        os.kill(stage.daemon.pid, signal.SIGHUP)
+    eventually(lambda: datasms.json("config")["by"] == "signal", "the first configuration again")
+    eventually(lambda: len(_acts(datasms, "signal")) == 1, "the reload in the log")
+    assert _acts(datasms, "signal") == [("configuration loaded", first["hash"])]
+    acts = _acts(datasms, "local")
+    assert ("configuration refused", str(file)) in acts
+    assert ("configuration loaded", answer["hash"]) in acts
+    assert _acts(datasms, "daemon")[-1] == ("started", first["hash"])
+
+
+def _acts(datasms: Cli, who: str) -> list[tuple[str, str]]:
+    return [(act["what"], act["object"]) for act in datasms.json("audit", "list", "--who", who)["items"]]
 
 
 def test_check_config_tells_all_problems_at_once(alone: Cli, tmp_path: Path) -> None:

@@ -552,6 +552,26 @@ def test_the_audit_log_is_read_newest_first_part_by_part_and_as_a_table(gateway:
     }
 
 
+def test_a_reload_tells_what_is_different_and_who_did_it(gateway: Gateway) -> None:
+    assert gateway.ask("GET", "/v1/config").json["by"] == "daemon"
+    answer = gateway.ask("POST", "/v1/reload")
+    assert answer.status == 200
+    assert answer.json["changes"] == [
+        {"section": "line", "added": [], "removed": ["sms-o2"], "changed": [], "reordered": False}
+    ]
+    running = gateway.ask("GET", "/v1/config").json
+    assert running["by"] == "all"
+    assert running["names"] == {"line": ["datasms"]}
+
+
+def test_a_reload_of_a_faulty_file_tells_every_problem(gateway: Gateway) -> None:
+    gateway.core.configuration.problems = ("line 3: wrong", "line 4: wrong too")
+    answer = gateway.ask("POST", "/v1/reload")
+    assert answer.status == 422
+    assert [error["detail"] for error in answer.json["errors"]] == ["line 3: wrong", "line 4: wrong too"]
+    assert gateway.ask("GET", "/v1/config").json["by"] == "daemon"
+
+
 def test_the_state_of_the_daemon_is_told_to_everybody_its_figures_and_version_are_not(gateway: Gateway) -> None:
     gateway.secret = None
     assert [gateway.ask("GET", f"/health/{what}").status for what in ("live", "ready")] == [200, 200]

@@ -1,0 +1,130 @@
+"""How another configuration takes the place of the running one: checked first, then all of it at once, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from twisted.internet.defer import DeferredLock
+from twisted.logger import Logger
+
+from datasms_daemon.assembly import Parts, lines_of
+from datasms_daemon.config.calendars import calendars_of
+from datasms_daemon.config.changes import changes, names
+from datasms_daemon.config.load import Loaded, changes_needing_restart, load_with_warnings
+from datasms_daemon.errors import ConfigError, DatasmsError
+from datasms_daemon.interfaces import ILine, IOperatedChannel
+from datasms_daemon.listeners import Listeners
+from datasms_daemon.model import LineName, Reloaded, RunningConfiguration
+from datasms_daemon.ops.systemd import Notifier
+from datasms_daemon.rules.calendars import Calendar
+from datasms_daemon.store import operations
+from datasms_daemon.store.operations import LineRow
+
+Step = Callable[[str, Callable[[], Awaitable[None]]], Awaitable[None]]
+
+
+class _Made(NamedTuple):
+    """All that a new configuration needs, made before anything of the old one is given up."""
+
+    loaded: Loaded
+    drivers: Mapping[LineName, ILine]
+    channels: dict[str, IOperatedChannel]
+    calendars: Mapping[str, Calendar]
+
+
+class Reloading:
+    """The running configuration of one daemon; ``step`` does what may fail without stopping the rest."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        path: Path | None,
+        env: Mapping[str, str],
+        loaded: Loaded,
+        parts: Parts,
+        listeners: Listeners,
+        notifier: Notifier,
+        step: Step,
+    ) -> None:
+        self._path = path
+        self._env = env
+        self._config = loaded.config
+        self._parts = parts
+        self._listeners = listeners
+        self._notifier = notifier
+        self._step = step
+        self._lock = DeferredLock()
+        self._noted = (loaded.hash, parts.clock.now_ms(), "daemon")
+
+    def running(self) -> RunningConfiguration:
+        """The one in use."""
+        return RunningConfiguration(None if self._path is None else str(self._path), *self._noted, names(self._config))
+
+    async def reload(self, by: str) -> Reloaded:
+        """Takes the file anew: all of it, or nothing and every problem. Both are in the audit log. One at a time."""
+        await self._lock.acquire()
+        self._notifier.tell("RELOADING=1")
+        try:
+            return await self._reload(by)
+        finally:
+            self._notifier.tell("READY=1")
+            self._lock.release()
+
+    async def _reload(self, by: str) -> Reloaded:
+        try:
+            made = self._make()
+        except DatasmsError as error:
+            problems = tuple(error.problems) if isinstance(error, ConfigError) else (str(error),)
+            self._log.error("the new configuration is not used, the old one stays: {why}", why="; ".join(problems))
+            await self._note(by, "configuration refused", str(self._path))
+            return Reloaded(problems=problems, hash=self._noted[0])
+        loaded = made.loaded
+        for warning in loaded.warnings:
+            self._log.warn("{warning}", warning=warning)
+        different = changes(self._config, loaded.config)
+        await self._use(made)
+        self._noted = (loaded.hash, self._parts.clock.now_ms(), by)
+        await self._note(by, "configuration loaded", loaded.hash)
+        self._log.info("the new configuration is in use")
+        return Reloaded(changes=different, warnings=loaded.warnings, hash=loaded.hash)
+
+    def _make(self) -> _Made:
+        loaded = load_with_warnings(self._path, self._env)
+        config = loaded.config
+        if fixed := changes_needing_restart(self._config, config):
+            raise DatasmsError(f"these need a restart: {', '.join(fixed)}")
+        old = lines_of(self._config)
+        drivers = {
+            name: self._parts.line(options) for name, options in lines_of(config).items() if old.get(name) != options
+        }
+        made = _Made(loaded, drivers, self._parts.channels_of(config), calendars_of(config))
+        self._listeners.reload_certificates()
+        return made
+
+    async def _use(self, made: _Made) -> None:
+        parts, config = self._parts, made.loaded.config
+        kept = await parts.store.read(operations.lines)
+        wanted = lines_of(config)
+        self._config = config
+        parts.channels.use(made.channels)
+        parts.configure(config, made.calendars)
+        stopping: list[ILine] = []
+        for name in [name for name in parts.dispatch.ways if name not in wanted]:
+            if (way := parts.dispatch.remove(name)) is not None:
+                stopping.append(way.line)
+        for name, driver in made.drivers.items():
+            former = parts.dispatch.ways.get(name)
+            if former is not None:
+                stopping.append(former.line)
+            parts.dispatch.add(parts.way(driver, wanted[name], kept.get(name, LineRow())))
+            driver.start(parts.host)
+            parts.dispatch.wake(name)
+        for line in stopping:
+            await self._step(f"stopping line {line.name}", line.stop)
+
+    async def _note(self, by: str, what: str, object_: str) -> None:
+        now = self._parts.clock.now_ms()
+        await self._parts.store.write(lambda db: operations.audit(db, now, by, what, object_))
