@@ -65,6 +65,8 @@ class Reloading:
 
     async def reload(self, by: str) -> Reloaded:
         """Takes the file anew: all of it, or nothing and every problem. Both are in the audit log. One at a time."""
+        if (why_not := self._parts.core.not_ready()) is not None:
+            return Reloaded(problems=(f"the daemon is {why_not}",), hash=self._noted[0])
         await self._lock.acquire()
         self._notifier.tell("RELOADING=1")
         try:
@@ -86,6 +88,7 @@ class Reloading:
             self._log.warn("{warning}", warning=warning)
         different = changes(self._config, loaded.config)
         await self._use(made)
+        await self._parts.look_again()
         self._noted = (loaded.hash, self._parts.clock.now_ms(), by)
         await self._note(by, "configuration loaded", loaded.hash)
         self._log.info("the new configuration is in use")

@@ -162,57 +162,6 @@ class DaemonService(Service):
         done = Deferred.fromCoroutine(self._reloading.reload("signal"))
         done.addErrback(lambda failure: self._log.failure("the reload failed", failure=failure))
 
-    async def _reload(self) -> None:
-        parts, listeners = self._parts, self._listeners
-        if parts is None or listeners is None or not self.running:
-            return
-        self._notifier.tell("RELOADING=1")
-        try:
-            loaded = load_with_warnings(self._config_file, self._env)
-            if fixed := changes_needing_restart(self._config, loaded.config):
-                raise DatasmsError(f"these need a restart: {', '.join(fixed)}")
-            drivers = self._new_drivers(parts, loaded.config)
-            channels = parts.channels_of(loaded.config)
-            calendars = calendars_of(loaded.config)
-            listeners.reload_certificates()
-        except DatasmsError as error:
-            self._log.error("the new configuration is not used, the old one stays: {why}", why=str(error))
-            self._notifier.tell("READY=1")
-            return
-        for warning in loaded.warnings:
-            self._log.warn("{warning}", warning=warning)
-        parts.channels.use(channels)
-        await self._exchange_lines(parts, loaded.config, drivers, calendars)
-        await parts.look_again()
-        self._notifier.tell("READY=1")
-        self._log.info("the new configuration is in use")
-
-    def _new_drivers(self, parts: Parts, config: Config) -> dict[LineName, ILine]:
-        """Drivers for lines that are new or changed."""
-        old = lines_of(self._config)
-        return {name: parts.line(options) for name, options in lines_of(config).items() if old.get(name) != options}
-
-    async def _exchange_lines(
-        self, parts: Parts, config: Config, drivers: Mapping[LineName, ILine], calendars: Mapping[str, Calendar]
-    ) -> None:
-        kept = await parts.store.read(operations.lines)
-        wanted = lines_of(config)
-        self._config = config
-        parts.configure(config, calendars)
-        stopping: list[ILine] = []
-        for name in [name for name in parts.dispatch.ways if name not in wanted]:
-            if (way := parts.dispatch.remove(name)) is not None:
-                stopping.append(way.line)
-        for name, driver in drivers.items():
-            former = parts.dispatch.ways.get(name)
-            if former is not None:
-                stopping.append(former.line)
-            parts.dispatch.add(parts.way(driver, wanted[name], kept.get(name, LineRow())))
-            driver.start(parts.host)
-            parts.dispatch.wake(name)
-        for line in stopping:
-            await self._step(f"stopping line {line.name}", line.stop)
-
     # --- stop --------------------------------------------------------------------------------------------------------
 
     async def _stop(self) -> None:

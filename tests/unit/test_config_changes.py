@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datasms_daemon.config.routing import Rule, StepOptions
 from msgspec.structs import replace
 
 from datasms_daemon.config.changes import changes, names
 from datasms_daemon.config.records import Config, DatasmsLine, SmppLine
+from datasms_daemon.config.routing import Rule, StepOptions
 from datasms_daemon.model import LineName, Secret, SectionChange
 
 STEPS = (StepOptions(line=LineName("datasms")),)
