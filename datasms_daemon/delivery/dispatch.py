@@ -213,8 +213,8 @@ class Dispatch:
                 today = self.today()
                 room = min(way.room(today, self._now_ms()), BATCH)
                 claimed = 0 if room == 0 else await self._claim(way, room, today)
-                way.has_work |= claimed == room
-                going_on = room > 0 and (claimed == room or way.woken)
+                way.has_work |= claimed >= room
+                going_on = room > 0 and (claimed >= room or way.woken)
         except DiskFull:
             way.has_work = True
             await deferLater(self._reactor, FULL_DISK_PAUSE_S, lambda: None)

@@ -33,6 +33,10 @@ OURSELVES = "datasms"
 """Who did it where nobody asked for it: the sender of the daemon's own messages."""
 
 
+SWEEP = 200
+"""So many messages are held at once when a calendar has closed."""
+
+
 class LineFacts(msgspec.Struct, frozen=True):
     """What a unit needs to know of a line. ``to_devices``: it goes to the person's devices, which drop repeats.
     ``share``: one place in so many goes to lower ranks. ``day_limit``: hand-overs of a day."""
@@ -95,9 +99,18 @@ def claim(
             to_make.append(structs.replace(handover, held_back=len(free) < len(devices)))
         elif (late := lifecycle.due(progress, now, openings)) is not None:
             moved += messages.apply(db, [late], now)
+    if any(progress.held for progress in moved):
+        moved += _closed(db, line, now, openings)
     if to_make:
         count_handovers(db, line, today, len(to_make), now)
     return Claimed(tuple(to_make), tuple(moved), owed)
+
+
+def _closed(db: Db, line: LineFacts, now: int, openings: Openings) -> list[Progress]:
+    """What else waits for the line and is closed by now, so that a slow line does not take it up one by one."""
+    waiting = [progress for _, progress in messages.ready(db, line.name, SWEEP)]
+    decisions = [lifecycle.claim(progress, now, line.lease_ms, openings) for progress in waiting]
+    return messages.apply(db, [one for one in decisions if one is not None and one.attempt is None], now)
 
 
 def count_handovers(db: Db, line: LineFacts, today: str, sent: int, now: int) -> None:

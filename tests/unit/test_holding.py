@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from datasms_daemon.config.calendars import CalendarOptions, calendars_of
 from datasms_daemon.config.kinds import Duration
 from datasms_daemon.config.records import Config, Rule, SenderOptions, StepOptions
-from datasms_daemon.delivery import held
+from datasms_daemon.delivery import handover, held
 from datasms_daemon.model import (
     Accepted,
     Dossier,
@@ -147,14 +147,29 @@ def test_what_waits_for_room_when_the_office_closes_is_not_claimed_any_more(worl
     assert len(world.push.sends) == 3
 
 
+def test_a_mass_that_waits_for_a_slow_line_is_held_when_the_office_closes_and_an_alarm_still_leaves(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handover, "SWEEP", 5)
+    world.push.window = 0
+    world.until(8.9)
+    ids = [world.send() for _ in range(31)]
+    alarm = world.send(priority="high", ttl_ms=86_400_000)
+    world.until(9)
+    world.push.window = 1
+    world.daemon.parts.dispatch.wake(LineName("datasms"))
+    assert [sent.message for sent in world.push.sends] == [alarm]
+    assert all(world.look(id_).progress.held for id_ in ids)
+
+
 def test_another_try_waits_for_the_opening_too_and_its_deadline_stands(world: World) -> None:
     world.until(8.999)
-    world.push.script = lambda handover: (Later("busy"), 0.0, False)
+    world.push.script = lambda _: (Later("busy"), 0.0, False)
     id_ = world.send()
     world.until(MONDAY - 0.001)
     assert len(world.push.sends) == 1
     before = world.look(id_).progress.deadline
-    world.push.script = lambda handover: (Accepted(), 0.0, True)
+    world.push.script = lambda _: (Accepted(), 0.0, True)
     world.until(MONDAY + 0.001)
     assert len(world.push.sends) == 2
     assert world.look(id_).progress.deadline == before
