@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
+from msgspec import structs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorCore, IReactorThreads, IReactorUNIX
 from twisted.internet.task import deferLater
@@ -37,6 +38,7 @@ from datasms_daemon.delivery.receipts import Receipts
 from datasms_daemon.delivery.registration import RegistrationNumbers
 from datasms_daemon.delivery.ways import Way
 from datasms_daemon.delivery.withdrawal import Withdrawals
+from datasms_daemon.delivery.wording import wordings
 from datasms_daemon.interfaces import IApplication, ILine, IOperatedChannel
 from datasms_daemon.lines.datasms import DatasmsDriver
 from datasms_daemon.lines.smpp import smpp_line
@@ -78,6 +80,7 @@ class Parts:
         self.openings = Openings(calendars)
         self.store = store
         self.clock = clock
+        self.wordings = wordings(config)
         self.metrics = Metrics()
         self.changes = Changes()
         self.presence = Presence()
@@ -99,7 +102,7 @@ class Parts:
         numbers = RegistrationNumbers(lambda: self.config, store, now, new_id, random, pepper, self._in_thread)
         self.backend = Backend(
             lambda: self.config, store, now, random, numbers, mac_key, self.receipts, self.presence,
-            lambda: self.services.server_keys, lambda call: self.channels.hook(call),
+            lambda: self.services.server_keys, lambda call: self.channels.hook(call), lambda: self.wordings,
         )  # fmt: skip
         application = RegistrationApp(store, now, new_id, pepper, self._in_thread, self._pause, self._registered)
         directory = self._inbound(application, numbers)
@@ -131,7 +134,10 @@ class Parts:
     def way(self, line: ILine, options: LineOptions, kept: LineRow) -> Way:
         """A line as dispatch keeps it."""
         to_devices = isinstance(options, DatasmsLine)
-        facts = LineFacts(options.name, options.driver, to_devices, line.lease_ms, options.share, options.day_limit)
+        wording = self.wordings[options.name]
+        facts = LineFacts(
+            options.name, options.driver, to_devices, line.lease_ms, options.share, wording, options.day_limit
+        )
         # SMPP paces itself, part by part.
         rate = options.rate if to_devices else None
         return Way(line, facts, rate, kept)
@@ -141,6 +147,10 @@ class Parts:
         self.config = config
         self.days = Days(zone_of(config))
         self.openings = Openings(calendars)
+        self.wordings = wordings(config)
+        for name, way in self.dispatch.ways.items():
+            if name in self.wordings:
+                way.facts = structs.replace(way.facts, wording=self.wordings[name])
         self.texts.router = InboundRouter(config)
         self.core.configure(config, calendars)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from datasms_daemon.cli import audit, channels, configuration, directory, keys, messages, operations, senders
+from datasms_daemon.cli import audit, channels, configuration, directory, keys, messages, operations, rules, senders
 from datasms_daemon.cli.session import Root, Session
 from datasms_daemon.cli.tail import tail
 from datasms_daemon.config.files import config_path
@@ -72,6 +72,7 @@ for _command in (
     audit.audit,
     configuration.config,
     configuration.reload,
+    rules.rules,
     operations.backup,
     operations.restore,
     operations.check_config,

@@ -57,6 +57,7 @@ class Duration(click.ParamType[int]):
 @click.option("--line", "lines", multiple=True, metavar="NAME", help="Only by this line; may be given again.")
 @click.option("--send-at", metavar="TIME", help="Not before: 2026-11-24T08:00:00+01:00.")
 @click.option("--class", "class_", metavar="NAME", help="A word that rules can look at.")
+@click.option("--nomodify", is_flag=True, default=None, help="The text leaves byte for byte on every line.")
 @click.option("--wait", is_flag=True, help="Wait until it is over; exit 3 when it was not delivered.")
 @click.option("--timeout", type=Duration(), help="With --wait: at most so long.")
 @click.pass_obj
@@ -175,6 +176,9 @@ def _detail(event: EventView) -> str:
 @click.option("--priority", metavar="NAME", help="As with send.")
 @click.option("--line", "lines", multiple=True, metavar="NAME", help="As with send.")
 @click.option("--class", "class_", metavar="NAME", help="As with send.")
+@click.option("--title", help="As with send.")
+@click.option("--at", metavar="TIME", help="As if it were sent then: 2026-11-24T08:00:00+01:00.")
+@click.option("--nomodify", is_flag=True, default=None, help="As with send.")
 @click.pass_obj
 def explain(session: Session, /, to: tuple[str, ...], text: str, **said: object) -> None:
     """Show how TEXT would go to each TO, and why; sends nothing."""
@@ -197,8 +201,18 @@ def _show_plans(plans: tuple[ExplanationView, ...]) -> None:
             if step.note is not None:
                 opens = local(step.opens_at) or "not in sight"
                 click.echo(printable(f"{step.line} {step.note} ({', '.join(step.calendars)} opens: {opens})"))
+        for line, text in _texts(plan):
+            click.echo(printable(f"text on {line}: {text}"))
         for skipped in plan.skipped:
             click.echo(printable(f"skipped {skipped.line}: {skipped.reason}"))
+
+
+def _texts(plan: ExplanationView) -> list[tuple[str, str]]:
+    """What would leave, once for all lines that say the same."""
+    lines: dict[str, list[str]] = {}
+    for step in plan.steps:
+        lines.setdefault(step.text, []).append(step.line)
+    return [(", ".join(names), text) for text, names in lines.items()]
 
 
 @click.command(cls=Command)

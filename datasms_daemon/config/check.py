@@ -8,9 +8,11 @@ from typing import Protocol
 
 from datasms_daemon.config.check_calendars import check_calendars, check_zone
 from datasms_daemon.config.check_channels import check_channels, is_base_url
+from datasms_daemon.config.check_classes import check_classes
 from datasms_daemon.config.check_inbound import check_inbound
 from datasms_daemon.config.check_rules import check_rules
 from datasms_daemon.config.check_senders import check_senders
+from datasms_daemon.config.check_texts import check_texts
 from datasms_daemon.config.options import driver_of, drivers_of, element_of, options_of
 from datasms_daemon.config.problems import Problems, below
 from datasms_daemon.config.records import Config, Http, SmppLine
@@ -29,11 +31,13 @@ def check(config: Config, problems: Problems) -> None:
         _listeners,
         _names,
         _lines,
+        check_texts,
         check_channels,
         _priorities,
         check_senders,
         check_calendars,
         check_rules,
+        check_classes,
         check_inbound,
     ):
         part(config, problems)
@@ -103,6 +107,7 @@ def _names(config: Config, problems: Problems) -> None:
         ("priority", config.priority),
         ("calendar", config.calendar),
         ("alias", config.alias),
+        ("class", config.class_),
         ("sender", config.sender),
         ("sender_group", config.sender_group),
     ):

@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from datasms_daemon.config.kinds import MINUTE, SECOND, Duration, Options
+from datasms_daemon.config.kinds import MINUTE, SECOND, Duration
+from datasms_daemon.config.texts import LineTextOptions
 from datasms_daemon.model import LineName, Secret
 
 
-class Line(Options, frozen=True, kw_only=True):
+class Line(LineTextOptions, frozen=True, kw_only=True):
     name: Annotated[LineName, Meta(description="How rules and waits name this line")]
     enabled: Annotated[bool, Meta(description="Whether routing may choose it")] = True
     rate: Annotated[
@@ -33,7 +34,26 @@ class DatasmsLine(Line, frozen=True, kw_only=True):
     concurrency: Annotated[int, Meta(description="Messages handed over at once", ge=1)] = 100
 
 
-class SmppLine(Line, frozen=True, kw_only=True):
+class SmsLine(Line, frozen=True, kw_only=True):
+    """A line on which texts travel in parts."""
+
+    alphabet: Annotated[
+        Literal["gsm", "latin-1", "ascii"], Meta(description="What the SMSC takes data_coding 0 for")
+    ] = "gsm"
+    outside: Annotated[
+        Literal["ucs2", "replace"],
+        Meta(description="Characters outside the alphabet: send all as ucs2, or replace them by what looks alike"),
+    ] = "ucs2"
+    max_parts: Annotated[
+        int | None, Meta(description="No text is sent as more SMS than that; none: 255", ge=1, le=255, examples=[3])
+    ] = None
+    when_over: Annotated[
+        Literal["cut", "refuse"],
+        Meta(description="A longer text: cut, with an ellipsis, or refuse, and the next step takes it"),
+    ] = "cut"
+
+
+class SmppLine(SmsLine, frozen=True, kw_only=True):
     driver: Annotated[Literal["smpp"], Meta(description="SMS by an SMSC, SMPP 3.4")] = "smpp"
     host: Annotated[str, Meta(description="The SMSC's name or address", examples=["smsc.example.net"])]
     port: Annotated[int, Meta(description="The SMSC's port", ge=1, le=65535)] = 2775
@@ -52,9 +72,6 @@ class SmppLine(Line, frozen=True, kw_only=True):
         str | None, Meta(description="The number people write to on this line", examples=["+420603123456"])
     ] = None
     window: Annotated[int, Meta(description="Unanswered submit_sm at once", ge=1, le=1000)] = 10
-    alphabet: Annotated[
-        Literal["gsm", "latin-1", "ascii"], Meta(description="What the SMSC takes data_coding 0 for")
-    ] = "gsm"
     concatenation: Annotated[Literal["udh", "sar", "payload"], Meta(description="How a long text travels")] = "udh"
     id_format: Annotated[
         Literal["text", "hex-to-decimal", "decimal-to-hex"],

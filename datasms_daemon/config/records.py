@@ -14,16 +14,19 @@ from msgspec import Meta
 
 from datasms_daemon.config.calendars import CalendarOptions
 from datasms_daemon.config.channels import ChannelOptions, DirectChannel
+from datasms_daemon.config.classes import ClassOptions
 from datasms_daemon.config.inbound import InboundRule
 from datasms_daemon.config.kinds import DAY, HOUR, MINUTE, SECOND, Duration, Options, Size
 from datasms_daemon.config.limits import Flood
 from datasms_daemon.config.lines import DatasmsLine, LineOptions, SmppLine
 from datasms_daemon.config.routing import Rule, StepOptions, When
 from datasms_daemon.config.senders import SenderGroup, SenderOptions
+from datasms_daemon.config.texts import Text
 from datasms_daemon.model import LineName, OnUnknown
 
 __all__ = [
     "DEFAULT_PRIORITIES",
+    "ClassOptions",
     "Config",
     "Daemon",
     "DatasmsLine",
@@ -40,6 +43,7 @@ __all__ = [
     "SmppLine",
     "StepOptions",
     "Store",
+    "Text",
     "When",
 ]
 
@@ -152,6 +156,7 @@ class Config(Options, frozen=True, kw_only=True):
     priority: Annotated[
         dict[str, Priority], Meta(description="Priorities by name; low, normal and high are there, others may be added")
     ] = msgspec.field(default_factory=lambda: dict(DEFAULT_PRIORITIES))
+    text: Annotated[Text, Meta(description="What is done to texts on every line before they leave")] = Text()
     line: Annotated[
         tuple[LineOptions, ...],
         Meta(description="Ways out that rules choose from; a file that names any names them all", min_length=1),
@@ -183,6 +188,12 @@ class Config(Options, frozen=True, kw_only=True):
         Meta(description="Opening times by name: they hold messages back", examples=["office"]),
     ] = {}
     flood: Annotated[Flood, Meta(description="How much one recipient may get")] = Flood()
+    class_: Annotated[
+        dict[str, ClassOptions],
+        Meta(
+            description="Classes of content; where any is named here, requests may name no other", examples=["internal"]
+        ),
+    ] = msgspec.field(default_factory=dict, name="class")
     rule: Annotated[
         tuple[Rule, ...], Meta(description="How messages go: the first that matches wins, or adds and continues")
     ] = (Rule(name="everybody", steps=(StepOptions(line=LineName("datasms")),)),)

@@ -7,6 +7,7 @@ defaults, hence the sample as it is means the same as no file at all.
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from collections.abc import Iterator, Mapping
 
@@ -170,8 +171,12 @@ def _span(kind: object, value: object) -> str:
         return f'"{format_size(value)}"'
     if isinstance(value, Mapping):
         inner = value_of(kind)
-        return "{ " + ", ".join(f"{name} = {_span(inner, each)}" for name, each in value.items()) + " }"
+        return "{ " + ", ".join(f"{_key(name)} = {_span(inner, each)}" for name, each in value.items()) + " }"
     return _plain_toml(value)
+
+
+def _key(name: object) -> str:
+    return str(name) if re.fullmatch("[A-Za-z0-9_-]+", str(name)) else json.dumps(name, ensure_ascii=False)
 
 
 def _plain_toml(value: object) -> str:
@@ -183,6 +188,8 @@ def _plain_toml(value: object) -> str:
             if getattr(value, option.field) != option.default
         }
         return "{ " + ", ".join(f"{name} = {_plain_toml(each)}" for name, each in shown.items()) + " }"
+    if isinstance(value, Mapping):
+        return _span(None, value)
     if isinstance(value, tuple | list):
         return "[" + ", ".join(_plain_toml(each) for each in value) + "]"
     # JSON writes texts, numbers, true and false as TOML does.

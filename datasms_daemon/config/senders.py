@@ -45,6 +45,13 @@ class SenderOptions(Options, frozen=True, kw_only=True):
         str | None,
         Meta(description='Their messages wait until this calendar is open; "": for none', examples=["office"]),
     ] = None
+    nomodify: Annotated[
+        bool | None,
+        Meta(
+            description="Whether texts leave byte for byte on every line; a message may say otherwise; none: no",
+            examples=[True],
+        ),
+    ] = None
 
 
 class SenderGroup(SenderOptions, frozen=True, kw_only=True):

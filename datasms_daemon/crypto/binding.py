@@ -25,7 +25,8 @@ def bind(
     """
     fields = [message_id, to, person, text, title]
     for line in sorted(per_line):
-        fields += (line, per_line[line].text)
+        own = per_line[line]
+        fields += (line, own.text, "notice" if own.notice else None)
     return hmac.digest(key, b"".join(map(_field, fields)), "sha256")[:MAC_BYTES]
 
 

@@ -17,6 +17,7 @@ from datasms_daemon.config.records import Config
 from datasms_daemon.crypto import binding
 from datasms_daemon.delivery.handover import LineFacts, count_handovers, prepare
 from datasms_daemon.delivery.limits import check_flood, check_quota
+from datasms_daemon.delivery.wording import Leaving, wordings
 from datasms_daemon.model import (
     AcceptedMessage,
     AcceptedSubmission,
@@ -36,16 +37,18 @@ from datasms_daemon.model import (
     Progress,
     Recipient,
     Refused,
+    SkippedLine,
     Step,
     Submission,
     WhenClosed,
 )
 from datasms_daemon.rules import lifecycle
+from datasms_daemon.rules.classes import Classes
 from datasms_daemon.rules.days import Day
 from datasms_daemon.rules.openings import Openings
+from datasms_daemon.rules.pipeline import TooLong
 from datasms_daemon.rules.routing import Facts, Routed, Router
 from datasms_daemon.rules.senders import Permission, Senders, permission
-from datasms_daemon.rules.text import parts_of
 from datasms_daemon.store import directory, messages, operations
 from datasms_daemon.store.messages import NewMessage, Sealed
 from datasms_daemon.store.store import Db
@@ -88,7 +91,8 @@ class Acceptance:
         self._mac_key = mac_key
         self.senders = Senders(config.sender_defaults, config.sender, config.sender_group)
         self._permission = lru_cache(_REMEMBERED)(self._permitted)
-        self._alphabets = {line.name: getattr(line, "alphabet", None) for line in config.line}
+        self._wordings = wordings(config)
+        self._classes = Classes(config.class_)
 
     def take(
         self, db: Db, submission: Submission, now: int, day: Day, lines: Mapping[LineName, LineFacts],
@@ -156,6 +160,9 @@ class Acceptance:
         targets, problems = [], []
         may = self._permission(submission.sender)
         for draft in submission.drafts:
+            if draft.class_ is not None and self._classes.names and draft.class_ not in self._classes.names:
+                known = ", ".join(sorted(self._classes.names))
+                problems.append(Problem(f"{draft.pointer}/class", f"unknown class; there are {known}"))
             if may.priority is not None and not may.priority(draft.priority):
                 problems.append(Problem(f"{draft.pointer}/priority", f"this sender may not use {draft.priority}"))
             found: dict[tuple[str | None, PersonId | None], Target] = {}
@@ -199,23 +206,25 @@ class Acceptance:
     # --- what is stored ----------------------------------------------------------------------------------------------
 
     def _routed(self, submission: Submission, draft: Draft, target: Target, now: int) -> Routed:
-        return self._router.plan(
-            Facts(
-                priority=draft.priority,
-                sender=submission.sender,
-                to=target.to,
-                now=now,
-                sender_groups=self.senders.of(submission.sender).groups,
-                person=target.person,
-                groups=target.groups,
-                class_=draft.class_,
-                has_device=bool(target.devices),
-                text=draft.text,
-                lines=draft.lines,
-                allowed_lines=self._permission(submission.sender).lines_with(submission.allowed_lines),
-                calendars=self._calendars(submission.sender) + target.calendars,
-            )
+        facts = Facts(
+            priority=draft.priority,
+            sender=submission.sender,
+            to=target.to,
+            now=now,
+            sender_groups=self.senders.of(submission.sender).groups,
+            person=target.person,
+            groups=target.groups,
+            class_=draft.class_,
+            has_device=bool(target.devices),
+            text=draft.text,
+            lines=draft.lines,
+            allowed_lines=self._permission(submission.sender).lines_with(submission.allowed_lines),
+            calendars=self._calendars(submission.sender) + target.calendars,
         )
+        return self._classes.routed(self._router.plan(facts), draft.class_)
+
+    def _is_verbatim(self, sender: str, draft: Draft) -> bool:
+        return bool(self.senders.of(sender).options.nomodify) if draft.nomodify is None else draft.nomodify
 
     def _calendars(self, sender: str) -> tuple[str, ...]:
         own = self.senders.of(sender).options.calendar
@@ -225,16 +234,18 @@ class Acceptance:
         self, submission: Submission, submission_id: str, draft: Draft, target: Target, now: int
     ) -> NewMessage:
         routed = self._routed(submission, draft, target, now)
+        per_line = draft.per_line | self._classes.notices(routed.plan, draft.class_)
         priority = self._config.priority[draft.priority]
         id_ = MessageId(self._new_id())
         starts = max(now, draft.send_at or now)
         valid_until = starts + (priority.ttl if draft.ttl_ms is None else draft.ttl_ms)
         message = Message(
             id_, submission_id, submission.sender, target.to, target.person, draft.priority, draft.class_, draft.title,
-            draft.text, draft.reference, now, draft.send_at, valid_until, draft.per_line, draft.resend_of,
+            draft.text, draft.reference, now, draft.send_at, valid_until, per_line, draft.resend_of,
             draft.cost_centre or self.senders.of(submission.sender).options.cost_centre,
+            self._is_verbatim(submission.sender, draft),
         )  # fmt: skip
-        mac = binding.bind(self._mac_key, id_, target.to, target.person, draft.text, draft.title, draft.per_line)
+        mac = binding.bind(self._mac_key, id_, target.to, target.person, draft.text, draft.title, per_line)
         begun = lifecycle.begin(id_, routed.plan, now, draft.send_at, valid_until, self._openings, priority.ndr_after)
         events = (_accepted(now, routed), *begun.events)
         return NewMessage(Sealed(message, mac), priority.rank, begun.progress, events)
@@ -269,7 +280,9 @@ class Acceptance:
             if one.opened is not None:
                 line = lines[LineName(one.opened.line)]
                 urgent = self._config.priority[one.sealed.message.priority].urgent
-                handover = prepare(db, one.sealed.message, line, one.opened.n, urgent, reached)
+                leaving = line.wording.leaving(one.sealed.message, one.sealed.message.sender)
+                assert isinstance(leaving, Leaving), "devices take texts of any length"
+                handover = prepare(db, one.sealed.message, leaving, line, one.opened.n, urgent, reached)
                 made.setdefault(line.name, []).append(handover)
         for name, handovers in made.items():
             count_handovers(db, lines[name], today, len(handovers), now)
@@ -277,13 +290,18 @@ class Acceptance:
 
     def _explained(self, submission: Submission, draft: Draft, target: Target, now: int) -> Explanation:
         routed = self._routed(submission, draft, target, now)
-        steps = tuple(
-            self._explained_step(draft, step, self._parts(draft, step.line), max(now, draft.send_at or now))
-            for step in routed.plan
-        )
-        return Explanation(target.to, target.person, routed.rules, steps, routed.skipped)
+        per_line = draft.per_line | self._classes.notices(routed.plan, draft.class_)
+        draft = structs.replace(draft, nomodify=self._is_verbatim(submission.sender, draft), per_line=per_line)
+        steps, refused = [], []
+        for step in routed.plan:
+            leaving = self._wordings[step.line].leaving(draft, submission.sender)
+            if isinstance(leaving, TooLong):
+                refused.append(SkippedLine(step.line, leaving.reason))
+            else:
+                steps.append(self._explained_step(draft, step, leaving.text, max(now, draft.send_at or now)))
+        return Explanation(target.to, target.person, routed.rules, tuple(steps), (*routed.skipped, *refused))
 
-    def _explained_step(self, draft: Draft, step: Step, parts: int | None, starts: int) -> ExplainedStep:
+    def _explained_step(self, draft: Draft, step: Step, text: str, starts: int) -> ExplainedStep:
         opens_at = self._openings.opens(step, starts)
         valid_until = starts + (self._config.priority[draft.priority].ttl if draft.ttl_ms is None else draft.ttl_ms)
         note = None
@@ -291,17 +309,10 @@ class Acceptance:
             note = "is left out: closed" if step.when_closed is WhenClosed.SKIP else "waits until it opens"
             if step.when_closed is WhenClosed.DEFER and (opens_at is None or opens_at >= valid_until):
                 note = "opens after the message has expired"
+        parts = self._wordings[step.line].parts(text)
         return ExplainedStep(
-            step.line, step.wait_ms, step.success, parts, step.calendars, step.when_closed, opens_at, note
+            step.line, step.wait_ms, step.success, parts, step.calendars, step.when_closed, opens_at, note, text
         )
-
-    def _parts(self, draft: Draft, line: LineName) -> int | None:
-        alphabet = self._alphabets.get(line)
-        if alphabet is None:
-            return None
-        driver = next(options.driver for options in self._config.line if options.name == line)
-        own = draft.per_line.get(line) or draft.per_line.get(driver)
-        return parts_of(draft.text if own is None else own.text, alphabet)
 
 
 def _refusal(recipient: Recipient, target: Target) -> str:

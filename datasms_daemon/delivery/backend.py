@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 from msgspec.structs import replace
@@ -14,6 +14,7 @@ from datasms_daemon.config.records import Config
 from datasms_daemon.crypto import binding, tokens
 from datasms_daemon.delivery.receipts import Receipts
 from datasms_daemon.delivery.registration import RegistrationNumbers
+from datasms_daemon.delivery.wording import Leaving, Wording, to_devices
 from datasms_daemon.interfaces import IBackend
 from datasms_daemon.model import (
     Device,
@@ -23,6 +24,7 @@ from datasms_daemon.model import (
     HookAnswer,
     HookCall,
     InboxItem,
+    LineName,
     MessageId,
     NewRegistration,
     Reach,
@@ -55,6 +57,7 @@ class Backend:
         presence: Presence,
         server_keys: Callable[[], dict[str, str]],
         hook: Callable[[HookCall], Awaitable[HookAnswer | None]],
+        wordings: Callable[[], Mapping[LineName, Wording]],
     ) -> None:
         self._config = config
         self._store = store
@@ -66,6 +69,7 @@ class Backend:
         self._presence = presence
         self._server_keys = server_keys
         self._hook = hook
+        self._wordings = wordings
         self._waiting: dict[str, set[Callable[[], None]]] = {}
         self._known: dict[str, Device] = {}
         self._forgotten = 0
@@ -148,7 +152,7 @@ class Backend:
         now = self._now_ms()
         while True:
             rows = await self._store.read(partial(pushes.inbox, device=device, after=after, now=now, limit=limit))
-            intact = tuple(_item(row) for row in rows if self._is_intact(row))
+            intact = tuple(self._item(row) for row in rows if self._is_intact(row))
             if intact or not rows:
                 return intact
             after = rows[-1].seq
@@ -249,15 +253,14 @@ class Backend:
             self._log.error("message {id} was tampered with and is not shown", id=row.id)
         return intact
 
+    def _item(self, row: InboxRow) -> InboxItem:
+        leaving = (self._wordings().get(row.line) or to_devices(row.line)).leaving(row, row.sender)
+        assert isinstance(leaving, Leaving), "devices take texts of any length"
+        return InboxItem(row.seq, row.id, row.created_at, row.priority, leaving.title, leaving.text, row.valid_until)
+
 
 def _foreign_phone(db: Db, known: Device, wanted: tuple[Reach, ...]) -> bool:
     """Whether a phone among the addresses was never proved: it is neither the person's nor the device's already."""
     person = directory.person(db, known.person)
     proved = {*(person.numbers if person else ()), *(reach.address.get("phone") for reach in known.reaches)}
     return any("phone" in reach.address and reach.address["phone"] not in proved for reach in wanted)
-
-
-def _item(row: InboxRow) -> InboxItem:
-    own = row.per_line.get("datasms")
-    text = row.text if own is None else own.text
-    return InboxItem(row.seq, row.id, row.created_at, row.priority, row.title, text, row.valid_until)

@@ -187,10 +187,9 @@ class Core:
             self._metrics.refused.inc()
         return taken.answer
 
-    async def explain(self, submission: Submission) -> tuple[Explanation, ...] | Refused:
-        """How each message would go, and why."""
-        acceptance = self._acceptance
-        now = self._now_ms()
+    async def explain(self, submission: Submission, at: int | None = None) -> tuple[Explanation, ...] | Refused:
+        """How each message would go if it were accepted at that time (UTC ms; None: now), and why."""
+        acceptance, now = self._acceptance, self._now_ms() if at is None else at
         return await self._store.read(lambda db: acceptance.explain(db, submission, now))
 
     async def dossier(self, id_: MessageId, sender: str | None) -> Dossier | None:
@@ -353,8 +352,10 @@ def _again(found: Dossier) -> Submission:
         recipient = Recipient("/to/0", person=message.person)
     else:
         recipient = Recipient("/to/0", number=message.to)
+    # Notices are made anew, by the classes of now.
+    own = {line: text for line, text in message.per_line.items() if not text.notice}
     draft = Draft(
         (recipient,), message.text, message.priority, message.title, message.class_, reference=message.reference,
-        per_line=message.per_line, resend_of=message.id, cost_centre=message.cost_centre,
+        per_line=own, resend_of=message.id, cost_centre=message.cost_centre, nomodify=message.nomodify,
     )  # fmt: skip
     return Submission(message.sender, (structs.replace(draft),))

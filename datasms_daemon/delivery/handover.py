@@ -8,6 +8,7 @@ import msgspec
 from msgspec import structs
 
 from datasms_daemon.crypto import binding
+from datasms_daemon.delivery.wording import Leaving, Wording
 from datasms_daemon.model import (
     Accepted,
     Device,
@@ -23,6 +24,7 @@ from datasms_daemon.rules import lifecycle, receipts
 from datasms_daemon.rules.decisions import Decision, Handed
 from datasms_daemon.rules.limits import crossed
 from datasms_daemon.rules.openings import Openings
+from datasms_daemon.rules.pipeline import TooLong
 from datasms_daemon.rules.precedence import Precedence, choose
 from datasms_daemon.store import directory, handovers, messages, operations, pushes
 from datasms_daemon.store.messages import Sealed
@@ -39,13 +41,15 @@ SWEEP = 200
 
 class LineFacts(msgspec.Struct, frozen=True):
     """What a unit needs to know of a line. ``to_devices``: it goes to the person's devices, which drop repeats.
-    ``share``: one place in so many goes to lower ranks. ``day_limit``: hand-overs of a day."""
+    ``share``: one place in so many goes to lower ranks. ``wording``: what leaves of a message there. ``day_limit``:
+    hand-overs of a day."""
 
     name: LineName
     driver: str
     to_devices: bool
     lease_ms: int
     share: int
+    wording: Wording
     day_limit: int | None = None
 
 
@@ -91,11 +95,15 @@ def claim(
             if decision.attempt is None:
                 moved += messages.apply(db, [decision], now)
                 continue
+            leaving = line.wording.leaving(message, message.sender)
+            if isinstance(leaving, TooLong):
+                moved += messages.apply(db, [lifecycle.skip(progress, now, leaving.reason, openings, "too_long")], now)
+                continue
             messages.apply(db, [decision], now)
             n, urgent = decision.progress.attempt, is_urgent(message.priority)
             devices = directory.active_devices(db, message.person) if line.to_devices and message.person else ()
             free = once(db, message, devices, shows_text) if n > 1 else devices
-            handover = prepare(db, message, line, n, urgent, free)
+            handover = prepare(db, message, leaving, line, n, urgent, free)
             to_make.append(structs.replace(handover, held_back=len(free) < len(devices)))
         elif (late := lifecycle.due(progress, now, openings)) is not None:
             moved += messages.apply(db, [late], now)
@@ -146,19 +154,20 @@ def once(
     return tuple(device for device in devices if device.id not in shown)
 
 
-def prepare(db: Db, message: Message, line: LineFacts, n: int, urgent: bool, devices: tuple[Device, ...]) -> Handover:
+def prepare(
+    db: Db, message: Message, leaving: Leaving, line: LineFacts, n: int, urgent: bool, devices: tuple[Device, ...]
+) -> Handover:
     """The hand-over of attempt ``n``, with the message in the inbox of each device before any is told."""
     if not line.to_devices:
         devices = ()
     if devices:
         pushes.open_pushes(db, message.id, n, devices)
-    own = message.per_line.get(line.name) or message.per_line.get(line.driver)
     return Handover(
         message=message.id,
         attempt=n,
         to=message.to,
-        title=message.title,
-        text=own.text if own is not None else message.text,
+        title=leaving.title,
+        text=leaving.text,
         priority=message.priority,
         urgent=urgent,
         created_at=message.created_at,

@@ -74,6 +74,7 @@ class Drafter:
             per_line={line: LineText(text.text) for line, text in request.per_line.items()},
             lines=request.lines,
             pointer=prefix,
+            nomodify=request.nomodify,
         )
 
     def _recipients(self, to: tuple[str, ...], prefix: str, problems: list[Problem]) -> tuple[Recipient, ...]:

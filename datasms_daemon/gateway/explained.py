@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from msgspec import Meta
+
 from datasms_daemon.gateway.records import Answer
 from datasms_daemon.model import LineName, WhenClosed
 
@@ -17,6 +21,7 @@ class StepView(Answer, frozen=True):
     when_closed: WhenClosed
     opens_at: str | None
     note: str | None
+    text: Annotated[str, Meta(description="What would leave on this line")]
 
 
 class SkippedView(Answer, frozen=True):

@@ -69,7 +69,7 @@ class Messages(Protocol):
     async def accept(self, submission: Submission) -> AcceptedSubmission | Refused | Limited | KeyReused:
         """Commits all of it or nothing. Raises DiskFull or StoreFailed. Cancelling the caller changes nothing."""
 
-    async def explain(self, submission: Submission) -> tuple[Explanation, ...] | Refused:
+    async def explain(self, submission: Submission, at: int | None = None) -> tuple[Explanation, ...] | Refused:
         """The plans that ``accept`` would make; stores nothing."""
 
     async def dossier(self, id_: MessageId, sender: str | None) -> Dossier | None:

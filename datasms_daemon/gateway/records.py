@@ -94,6 +94,10 @@ class MessageRequest(Request, frozen=True, kw_only=True):
     cost_centre: CostCentre | None = None
     per_line: Annotated[dict[Known, LineTextRequest], Meta(max_length=64)] = {}
     lines: Annotated[tuple[Known, ...], Meta(min_length=1, max_length=64)] | None = None
+    nomodify: Annotated[
+        bool | None,
+        Meta(description="The text leaves byte for byte, whatever a line does to others; null: the sender's"),
+    ] = None
     receipts: Annotated[tuple[Literal["delivered", "read"], ...], Meta(max_length=2)] = ()
 
 
@@ -101,6 +105,21 @@ class BatchRequest(Request, frozen=True, kw_only=True):
     """Many messages: all of them are accepted or none."""
 
     messages: Annotated[tuple[MessageRequest, ...], Meta(min_length=1, max_length=MAX_MESSAGES)]
+
+
+At = Annotated[Time | None, Meta(description="As if it were accepted at this time; null: now")]
+
+
+class ExplainRequest(MessageRequest, frozen=True, kw_only=True):
+    """A message that is not sent."""
+
+    at: At = None
+
+
+class ExplainBatchRequest(BatchRequest, frozen=True, kw_only=True):
+    """Messages that are not sent."""
+
+    at: At = None
 
 
 class TextQuery(Request, frozen=True, kw_only=True):

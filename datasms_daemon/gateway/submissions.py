@@ -15,6 +15,8 @@ from datasms_daemon.gateway.ports import Core
 from datasms_daemon.gateway.records import (
     AcceptedAnswer,
     BatchRequest,
+    ExplainBatchRequest,
+    ExplainRequest,
     IdempotencyKey,
     Items,
     MessageRequest,
@@ -27,8 +29,10 @@ from datasms_daemon.web.bodies import Json, Text
 from datasms_daemon.web.problems import HttpProblem
 from datasms_daemon.web.routes import Call, Reply
 from datasms_daemon.web.strict import QueryDecoder, faults
+from datasms_daemon.web.times import milliseconds
 
 Submitted = MessageRequest | BatchRequest
+Explained = ExplainRequest | ExplainBatchRequest
 
 _IDEMPOTENCY = {"Idempotency-Key": IdempotencyKey}
 _RECIPIENT = Annotated[str, Meta(max_length=100, description="A phone number, person:ID or group:ID")]
@@ -74,8 +78,8 @@ class Submissions:
             "POST",
             "/v1/explain",
             permission=SEND,
-            summary="What would be done with these messages; sends nothing",
-            body=body,
+            summary="What would be done with these messages, now or at another time; sends nothing",
+            body=Json[Explained](ExplainRequest, ExplainBatchRequest),
             answer=Items[ExplanationView],
         )(self.explain)
 
@@ -92,10 +96,11 @@ class Submissions:
             raise HttpProblem(problem.code, problem.detail, map(_at_recipient, problem.errors)) from None
         return await self._accept(call, drafts)
 
-    async def explain(self, call: Call[Key, Submitted, None]) -> Items[ExplanationView]:
+    async def explain(self, call: Call[Key, Explained, None]) -> Items[ExplanationView]:
         """Plans, without sending."""
         submission = Submission(call.caller.name, self._drafts(call.body, call.caller), call.caller.lines)
-        explained = await self._core.explain(submission)
+        at = None if call.body.at is None else milliseconds(call.body.at)
+        explained = await self._core.explain(submission, at)
         if isinstance(explained, Refused):
             raise HttpProblem("invalid", "The request cannot be carried out", explained.problems)
         return Items(tuple(explanation_view(explanation) for explanation in explained))

@@ -79,6 +79,7 @@ def explanation_view(explanation: Explanation) -> ExplanationView:
                 step.when_closed,
                 None if step.opens_at is None else rfc3339(step.opens_at),
                 step.note,
+                step.text,
             )
             for step in explanation.steps
         ),

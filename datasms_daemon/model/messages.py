@@ -65,13 +65,17 @@ class Progress(Record, frozen=True):
 
 
 class LineText(Record, frozen=True):
-    """What goes out on one line in place of the message's own text."""
+    """What goes out on one line in place of the message's own text; with a ``notice`` nothing else goes with it."""
 
     text: str
+    notice: bool = False
 
 
 class Message(Record, frozen=True):
-    """What was accepted; never changes afterwards. ``to`` is None for a person without a phone number."""
+    """What was accepted; never changes afterwards. ``to`` is None for a person without a phone number.
+
+    ``nomodify``: what leaves is the text byte for byte, whatever the line does to others.
+    """
 
     id: MessageId
     submission: str
@@ -89,6 +93,7 @@ class Message(Record, frozen=True):
     per_line: dict[str, LineText] = {}
     resend_of: MessageId | None = None
     cost_centre: str | None = None
+    nomodify: bool = False
 
 
 class Attempt(Record, frozen=True):

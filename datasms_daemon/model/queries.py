@@ -33,7 +33,8 @@ class MessageQuery(Record, frozen=True):
 
 
 class ExplainedStep(Record, frozen=True):
-    """One step a message would take; ``parts`` is how many SMS it would be, None where that has no meaning.
+    """One step a message would take; ``text`` is what would leave there, ``parts`` how many SMS that is, None where it
+    has no meaning.
 
     ``opens_at`` is when its calendars let it begin (UTC ms), None: not in sight. ``note`` is what becomes of
     it when that is not at once.
@@ -47,6 +48,7 @@ class ExplainedStep(Record, frozen=True):
     when_closed: WhenClosed = WhenClosed.DEFER
     opens_at: int | None = None
     note: str | None = None
+    text: str = ""
 
 
 class SkippedLine(Record, frozen=True):

@@ -23,7 +23,10 @@ class Recipient(Record, frozen=True):
 
 
 class Draft(Record, frozen=True):
-    """One message object of a request, checked and normalised, not yet routed; ``pointer`` says where it stood."""
+    """One message object of a request, checked and normalised, not yet routed; ``pointer`` says where it stood.
+
+    ``nomodify`` None: as with all of the sender's.
+    """
 
     recipients: tuple[Recipient, ...]
     text: str
@@ -38,6 +41,7 @@ class Draft(Record, frozen=True):
     resend_of: MessageId | None = None
     cost_centre: str | None = None
     pointer: str = ""
+    nomodify: bool | None = None
 
 
 class Idempotency(Record, frozen=True):

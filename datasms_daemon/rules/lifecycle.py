@@ -162,10 +162,10 @@ def crashed(progress: Progress, at: Handed, reason: str) -> Decision:
     return Decision(parked, (_event(at.now, "parked", crashes=counted.crashes),), closed)
 
 
-def skip(progress: Progress, now: int, reason: str, openings: Openings) -> Decision:
-    """On to the next step without a try: the line is gone from the configuration."""
+def skip(progress: Progress, now: int, reason: str, openings: Openings, code: str = "line_gone") -> Decision:
+    """On to the next step without a try: the line is gone from the configuration, or may not carry the message."""
     event = _event(now, "skipped", line=step_of(progress).line, reason=reason)
-    return _next(progress, now, "line_gone", event, None, openings)
+    return _next(progress, now, code, event, None, openings)
 
 
 def tampered(progress: Progress, now: int) -> Decision:

@@ -121,6 +121,41 @@ def parts_of(text: str, alphabet: Alphabet = "gsm") -> int:
     return len(split(text, alphabet).parts)
 
 
+def carries(text: str, alphabet: Alphabet) -> bool:
+    """Whether every character of the text is in the alphabet."""
+    if alphabet == "gsm":
+        return _GSM.issuperset(text)
+    return text.isascii() or (alphabet == "latin-1" and max(text) <= "\xff")
+
+
+def shortened(text: str, most: int, alphabet: Alphabet = "gsm") -> str:
+    """The text in at most ``most`` SMS: as it is when it fits, else its beginning and an ellipsis."""
+    # A character takes at least an octet of a part.
+    head = text[: most * _ROOM["gsm"][0] + 1]
+    if head == text and parts_of(text, alphabet) <= most:
+        return text
+    lacking = next((at for at, char in enumerate(head) if not carries(char, alphabet)), len(head))
+    plain = _beginning(head[:lacking], "...", most, alphabet)
+    if lacking == len(head):
+        return plain
+    wide = _beginning(head, "…", most, alphabet)
+    return plain if len(plain) > len(wide) else wide
+
+
+def _beginning(text: str, ellipsis: str, most: int, alphabet: Alphabet) -> str:
+    """As much of the text as fits together with the ellipsis, which says by itself how the whole is coded."""
+    fits, over = 0, len(text) + 1
+    while over - fits > 1:
+        middle = (fits + over) // 2
+        if parts_of(text[:middle] + ellipsis, alphabet) <= most:
+            fits = middle
+        else:
+            over = middle
+    while not is_boundary(text, fits):
+        fits -= 1
+    return text[:fits].rstrip() + ellipsis
+
+
 def is_boundary(text: str, at: int) -> bool:
     """Whether the text may be cut before index ``at`` without tearing a grapheme.
 

@@ -297,6 +297,7 @@ def _message_row(new: NewMessage) -> dict[str, object]:
         "per_line": _text(message.per_line) if message.per_line else None,
         "resend_of": message.resend_of,
         "cost_centre": message.cost_centre,
+        "nomodify": int(message.nomodify),
         "created_at": message.created_at,
         "send_at": message.send_at,
         "mac": new.sealed.mac,
@@ -338,9 +339,9 @@ def _progress(row: tuple[Any, ...]) -> Progress:
 
 
 def _sealed(row: Any) -> Sealed:
-    per_line, resend_of, cost_centre, mac = row[_MESSAGE_WIDTH - 4 : _MESSAGE_WIDTH]
+    per_line, resend_of, cost_centre, nomodify, mac = row[_MESSAGE_WIDTH - 5 : _MESSAGE_WIDTH]
     texts = {} if per_line is None else _decode_per_line(per_line)
-    fields = (*row[: _MESSAGE_WIDTH - 4], texts, resend_of, cost_centre)
+    fields = (*row[: _MESSAGE_WIDTH - 5], texts, resend_of, cost_centre, bool(nomodify))
     return Sealed(Message(*fields), mac)
 
 

@@ -32,7 +32,7 @@ from datasms_daemon.store.writer import Db
 
 
 class InboxRow(msgspec.Struct, frozen=True):
-    """One message in a device's inbox, with what binds it to its recipient."""
+    """One message in a device's inbox, by which line it came there, and what binds it to its recipient."""
 
     seq: int
     id: MessageId
@@ -43,6 +43,9 @@ class InboxRow(msgspec.Struct, frozen=True):
     valid_until: int
     to: str | None
     person: PersonId | None
+    sender: str
+    nomodify: bool
+    line: LineName
     per_line: dict[str, LineText]
     mac: bytes
 
@@ -165,6 +168,7 @@ def inbox(db: Db, device: DeviceId, after: int, now: int, limit: int) -> list[In
 
 
 def _inbox_row(row: Any) -> InboxRow:
-    texts = msgspec.json.decode(row[9] or "{}", type=dict[str, LineText])
-    fields = (*row[:9], texts, row[10])
+    *plain, nomodify, line, per_line, mac = row
+    texts = msgspec.json.decode(per_line or "{}", type=dict[str, LineText])
+    fields = (*plain, bool(nomodify), line, texts, mac)
     return InboxRow(*fields)

@@ -33,6 +33,7 @@ CREATE TABLE messages (
     per_line TEXT,
     resend_of TEXT,
     cost_centre TEXT,
+    nomodify INTEGER NOT NULL DEFAULT 0,
     created_at INTEGER NOT NULL,
     send_at INTEGER,
     mac BLOB NOT NULL,

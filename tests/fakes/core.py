@@ -118,6 +118,7 @@ class FakeCore:
         self.states = dict.fromkeys(LINES, LineState.UP)
         self.acts = [AuditEntry(n, NOW + n, "crm", "line paused", "sms-o2", bytes([n])) for n in (1, 2, 3)]
         self.submissions: list[Submission] = []
+        self.explained_at: int | None = None
         self.unready: str | None = None
         self.failure: Exception | None = None
         self.stalled: Deferred[None] | None = None
@@ -197,18 +198,14 @@ class FakeCore:
             self._answered[submission.sender, asked.key] = asked.body_hash, accepted
         return accepted
 
-    async def explain(self, submission: Submission) -> tuple[Explanation, ...] | Refused:
+    async def explain(self, submission: Submission, at: int | None = None) -> tuple[Explanation, ...] | Refused:
+        self.explained_at = at
         problems = tuple(self._unknown(submission))
         if problems:
             return Refused(problems)
-        closed = (("office",), WhenClosed.SKIP, NOW, "is left out: closed")
-        steps = (
-            ExplainedStep(LINES[0], 60_000, Success.DELIVERED, None, *closed),
-            ExplainedStep(LINES[1], 600_000, Success.SENT, 1),
-        )
         skipped = (SkippedLine(LineName("mail"), "no address"),)
         return tuple(
-            Explanation(to.number, to.person, ("everybody",), steps, skipped)
+            Explanation(to.number, to.person, ("everybody",), _steps(draft.text), skipped)
             for draft in submission.drafts
             for to in draft.recipients
         )
@@ -378,6 +375,14 @@ class FakeCore:
             return None
         self.states[line] = state
         return self._line(line)
+
+
+def _steps(text: str) -> tuple[ExplainedStep, ...]:
+    closed = (("office",), WhenClosed.SKIP, NOW, "is left out: closed")
+    return (
+        ExplainedStep(LINES[0], 60_000, Success.DELIVERED, None, *closed, text),
+        ExplainedStep(LINES[1], 600_000, Success.SENT, 1, text=text),
+    )
 
 
 def _key(name: str, rights: tuple[str, ...]) -> Key:

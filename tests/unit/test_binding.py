@@ -13,7 +13,7 @@ SMS = {"smpp": LineText("A message waits")}
 
 
 def test_the_seal_is_hmac_sha_256_over_lengths_and_fields_cut_to_16_bytes_i39() -> None:
-    fields = b"8:018f3c2a13:+4206031234565:novak4:stop-4:smpp15:A message waits"
+    fields = b"8:018f3c2a13:+4206031234565:novak4:stop-4:smpp15:A message waits-"
     expected = hmac.new(KEY, fields, hashlib.sha256).digest()[:16]
     assert bind(KEY, ID, "+420603123456", NOVAK, "stop", None, SMS) == expected
 
@@ -29,6 +29,8 @@ def test_the_seal_fits_its_own_message_only_i39() -> None:
     assert not verify(KEY, mac, ID, "+420603123456", NOVAK, "start", "Pump", SMS)
     assert not verify(KEY, mac, ID, "+420603123456", NOVAK, "stop", None, SMS)
     assert not verify(KEY, mac, ID, "+420603123456", NOVAK, "stop", "Pump", {})
+    notice = {"smpp": LineText("A message waits", notice=True)}
+    assert not verify(KEY, mac, ID, "+420603123456", NOVAK, "stop", "Pump", notice)
     assert not verify(KEY, mac[:8], ID, "+420603123456", NOVAK, "stop", "Pump", SMS)
     assert not verify(KEY, b"", ID, "+420603123456", NOVAK, "stop", "Pump", SMS)
 

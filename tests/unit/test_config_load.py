@@ -11,7 +11,7 @@ import pytest
 from datasms_daemon.config.channels import FcmChannel
 from datasms_daemon.config.files import config_path
 from datasms_daemon.config.load import changes_needing_restart, load, load_with_warnings
-from datasms_daemon.config.records import Config, SmppLine
+from datasms_daemon.config.records import ClassOptions, Config, SmppLine
 from datasms_daemon.errors import ConfigError
 from datasms_daemon.model import OnUnknown, Secret, Success
 
@@ -49,9 +49,12 @@ on_unknown = "next"
 [priority.news]
 wait = { default = "1d" }
 ttl = "9d"
+[text]
+replace = { "„" = "\"", "“" = "\"" }
 [[line]]
 name = "datasms"
 driver = "datasms"
+diacritics = "keep"
 enabled = true
 rate = 100
 day_limit = 100000
@@ -70,6 +73,12 @@ ca_file = "smsc-ca.pem"
 system_id = "acme"
 password_file = "smsc-password"
 system_type = "vma"
+header = "ACME $title: "
+substitute = [{ pattern = "(\\d+) degrees", with = "$1 C" }]
+diacritics = "when-shorter"
+outside = "replace"
+max_parts = 3
+when_over = "refuse"
 bind = "pair"
 source = "+420603123456"
 inbound_number = "90211"
@@ -119,6 +128,10 @@ holidays = "CZ"
 exceptions = { 2026-12-24 = "closed", 2026-12-31 = ["08:00-12:00", "13:00-14:00"] }
 file = "closures.ics"
 events = "closed"
+[class.internal]
+lines = ["datasms"]
+notice = "A message waits for you in the app"
+[class.advert]
 [[rule]]
 name = "night-shift alarms"
 enabled = true
@@ -204,12 +217,20 @@ def test_a_file_with_every_option_set_is_read_as_written(file: Path) -> None:
     assert config.mxservice.registration_ttl == 172_800_000
     assert line.password == Secret("s3cret")
     assert (line.rate, line.port, line.alphabet, line.bad_credentials_pause) == (12.5, 3550, "latin-1", 600_000)
+    assert config.text.replace == {"„": '"', "“": '"'}
+    assert [(each.pattern, each.with_) for each in line.substitute] == [(r"(\d+) degrees", "$1 C")]
+    assert (line.header, line.diacritics, line.outside) == ("ACME $title: ", "when-shorter", "replace")
+    assert (line.max_parts, line.when_over) == (3, "refuse")
     assert channel.credentials_file == file.parent / "firebase.json"
     assert config.alias == {"o2": (r"^\+42060[12]", r"^\+42072")}
     office = config.calendar["office"]
     assert office.hours == {"mon-fri": ("08:00-17:00",), "sat": ("08:00-10:00", "22:00-06:00")}
     assert office.exceptions["2026-12-24"] == ("closed",)
     assert office.file == file.parent / "closures.ics"
+    assert config.class_ == {
+        "internal": ClassOptions(lines=("datasms",), notice="A message waits for you in the app"),
+        "advert": ClassOptions(),
+    }
     first = config.rule[0]
     assert first.when.calendar == ("!office",)
     assert first.continue_

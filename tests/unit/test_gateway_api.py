@@ -443,10 +443,11 @@ def test_an_explanation_sends_nothing(gateway: Gateway) -> None:
                 {
                     "line": "datasms", "wait": "1m", "success": "delivered", "parts": None, "calendars": ["office"],
                     "when_closed": "skip", "opens_at": "2026-09-21T14:13:20.000Z", "note": "is left out: closed",
+                    "text": "x",
                 },
                 {
                     "line": "sms-o2", "wait": "10m", "success": "sent", "parts": 1, "calendars": [],
-                    "when_closed": "defer", "opens_at": None, "note": None,
+                    "when_closed": "defer", "opens_at": None, "note": None, "text": "x",
                 },
             ],
             "skipped": [{"line": "mail", "reason": "no address"}],
@@ -454,6 +455,20 @@ def test_an_explanation_sends_nothing(gateway: Gateway) -> None:
     ]  # fmt: skip
     assert gateway.ask("POST", "/v1/explain", {"to": ["person:x"], "text": "x"}).faults.keys() == {"/to/0"}
     assert gateway.core.dossiers == {}
+
+
+def test_an_explanation_may_be_for_another_time(gateway: Gateway) -> None:
+    one: dict[str, Any] = {"to": [NUMBER], "text": "x"}
+    for body, at in (
+        (one, None),
+        (one | {"at": None}, None),
+        (one | {"at": "2026-09-21T16:13:20+02:00"}, 1_790_000_000_000),
+        ({"messages": [one, one], "at": "2026-09-21T14:13:20Z"}, 1_790_000_000_000),
+    ):
+        assert len(gateway.ask("POST", "/v1/explain", body).json["items"]) == len(body.get("messages", "1"))
+        assert gateway.core.explained_at == at
+    assert gateway.ask("POST", "/v1/explain", one | {"at": "tomorrow"}).faults.keys() == {"/at"}
+    assert gateway.ask("POST", "/v1/messages", one | {"at": "2026-09-21T14:13:20Z"}).faults.keys() == {"/at"}
 
 
 def test_texts_from_outside_are_read_after_a_cursor_and_waited_for(gateway: Gateway) -> None:
