@@ -19,6 +19,8 @@ from datasms_daemon.apps.registration import Completed, RegistrationApp
 from datasms_daemon.channels._connect import Reactor as ChannelReactor
 from datasms_daemon.channels.presence import Presence
 from datasms_daemon.config.calendars import calendars_of
+from datasms_daemon.config.check_inbound import applications_of
+from datasms_daemon.config.kinds import HOUR
 from datasms_daemon.config.records import Config, DatasmsLine, LineOptions, SmppLine
 from datasms_daemon.config.units import parse_zone
 from datasms_daemon.crypto.certificates import write_private
@@ -30,7 +32,8 @@ from datasms_daemon.delivery.core import Core
 from datasms_daemon.delivery.deadlines import Deadlines
 from datasms_daemon.delivery.directory import Directory
 from datasms_daemon.delivery.dispatch import Dispatch
-from datasms_daemon.delivery.handover import OURSELVES, LineFacts
+from datasms_daemon.delivery.forwarding import Forwarding
+from datasms_daemon.delivery.handover import LineFacts
 from datasms_daemon.delivery.host import LineHost
 from datasms_daemon.delivery.inbound import InboundTexts
 from datasms_daemon.delivery.keys import Keys
@@ -39,19 +42,20 @@ from datasms_daemon.delivery.registration import RegistrationNumbers
 from datasms_daemon.delivery.ways import Way
 from datasms_daemon.delivery.withdrawal import Withdrawals
 from datasms_daemon.delivery.wording import wordings
-from datasms_daemon.interfaces import IApplication, ILine, IOperatedChannel
+from datasms_daemon.interfaces import ILine, IOperatedChannel
 from datasms_daemon.lines.datasms import DatasmsDriver
 from datasms_daemon.lines.smpp import smpp_line
-from datasms_daemon.model import DeviceId, LineName, Progress, Submission
+from datasms_daemon.model import DeviceId, InboundText, LineName, Progress, Submission
 from datasms_daemon.ops.clock import Clock
 from datasms_daemon.ops.disk import DiskRoom
 from datasms_daemon.ops.ids import IdSource
 from datasms_daemon.ops.metrics import Metrics
 from datasms_daemon.rules.calendars import Calendar
 from datasms_daemon.rules.days import Days
-from datasms_daemon.rules.inbound import InboundRouter
+from datasms_daemon.rules.inbound import OURSELVES, InboundRouter
 from datasms_daemon.rules.openings import Openings
 from datasms_daemon.rules.retry import Backoff
+from datasms_daemon.rules.senders import Senders
 from datasms_daemon.services import Services
 from datasms_daemon.store.operations import LineRow
 from datasms_daemon.store.store import Store
@@ -59,6 +63,7 @@ from datasms_daemon.store.store import Store
 T = TypeVar("T")
 RandomBytes = Callable[[int], bytes]
 SECRET_BYTES = 32
+REPLY_WINDOW = 72 * HOUR
 
 
 class Reactor(ChannelReactor, IReactorCore, IReactorThreads, IReactorUNIX):
@@ -105,18 +110,21 @@ class Parts:
             lambda: self.services.server_keys, lambda call: self.channels.hook(call), lambda: self.wordings,
         )  # fmt: skip
         application = RegistrationApp(store, now, new_id, pepper, self._in_thread, self._pause, self._registered)
-        directory = self._inbound(application, numbers)
+        directory = self._inbound(application.received, numbers)
         room = DiskRoom(state_dir, config.store.min_free, now)
         self.core = Core(
-            config, store, now, new_id, mac_key, self.keys, directory, self.dispatch, self.channels,
+            config, store, now, new_id, mac_key, self.keys, directory, self.dispatch, self.channels, self.texts,
             self.changes, self.metrics, room.has_room, calendars, self._openings,
         )  # fmt: skip
 
-    def _inbound(self, application: IApplication, numbers: RegistrationNumbers) -> Directory:
+    def _inbound(self, register: Callable[[InboundText], Awaitable[None]], numbers: RegistrationNumbers) -> Directory:
         """What comes from outside: texts, receipts, services that call."""
-        now, router = self.clock.now_ms, InboundRouter(self.config)
-        applications = {application.name: application}
-        self.texts = InboundTexts(self.store, router, applications, self.metrics, self._forget)
+        now = self.clock.now_ms
+        forwarding = Forwarding(self.store, lambda asked: self.core.accept(asked), lambda: self.config.priority)
+        self.texts = InboundTexts(
+            self.store, now, _inbound_router(self.config), register, self.keys.readers, self.metrics, self._forget,
+            self.deadlines.add(forwarding.work),
+        )  # fmt: skip
         self.host = LineHost(self.dispatch, self.receipts, self.texts, self.metrics)
         directory = Directory(
             self.store, now, self._revoked, self._forget, numbers, lambda number: self.channels.links(number),
@@ -151,7 +159,7 @@ class Parts:
         for name, way in self.dispatch.ways.items():
             if name in self.wordings:
                 way.facts = structs.replace(way.facts, wording=self.wordings[name])
-        self.texts.router = InboundRouter(config)
+        self.texts.router = _inbound_router(config)
         self.core.configure(config, calendars)
 
     async def look_again(self) -> int:
@@ -209,6 +217,22 @@ class Parts:
         if notices := completed.notices():
             told = Deferred.fromCoroutine(self.core.accept(Submission(OURSELVES, notices)))
             told.addErrback(lambda failure: self._log.failure("nobody was told of a taken address", failure=failure))
+
+
+def _inbound_router(config: Config) -> InboundRouter:
+    senders = Senders(config.sender_defaults, config.sender, config.sender_group)
+
+    def reply_window(sender: str) -> int:
+        window = senders.of(sender).options.reply_window
+        return REPLY_WINDOW if window is None else window
+
+    return InboundRouter(
+        config,
+        config.daemon.country,
+        applications_of(config),
+        reply_window,
+        config.inbound_routing.default,
+    )
 
 
 def _secret(path: Path, random: RandomBytes) -> bytes:

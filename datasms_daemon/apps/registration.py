@@ -16,6 +16,7 @@ from zope.interface import implementer
 from datasms_daemon.crypto import tokens
 from datasms_daemon.interfaces import IApplication
 from datasms_daemon.model import (
+    Destination,
     Device,
     DeviceId,
     DeviceState,
@@ -29,6 +30,7 @@ from datasms_daemon.model import (
 from datasms_daemon.rules import registration as rules
 from datasms_daemon.rules.registration import RegistrationNumber
 from datasms_daemon.store import directory, operations, registrations
+from datasms_daemon.store import inbound as inbound_texts
 from datasms_daemon.store.registrations import Pending
 from datasms_daemon.store.store import Db, Store
 
@@ -98,7 +100,7 @@ class RegistrationApp:
     ) -> Completed | None:
         """The unit: the event without the text, and what it leads to, once however often it is delivered."""
         event = msgspec.structs.replace(inbound, text="")
-        if not operations.add_inbound(db, event, "app:registration", directory.owner(db, inbound.from_)):
+        if not inbound_texts.add(db, event, _HERE, directory.owner(db, inbound.from_)):
             return None
         completed = None if found is None else self._complete(db, found, inbound, now)
         if completed is None:
@@ -174,4 +176,5 @@ def _proved(asked: tuple[Reach, ...], phone: str) -> list[Reach]:
     return proved
 
 
+_HERE = Destination("app:registration", "", "registration")
 _NOBODY = f"scrypt${'0' * 32}${'0' * 64}"

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import click
 
+from datasms_daemon.cli.inbound import explain_inbound
 from datasms_daemon.cli.output import after, fields, local, table
 from datasms_daemon.cli.session import FAILED, NOT_IN_TIME, Command, Failed, Group, Session, with_values
 from datasms_daemon.config.units import parse_duration
@@ -171,17 +172,28 @@ def _detail(event: EventView) -> str:
 
 
 @click.command(cls=Command)
-@click.argument("to", nargs=-1, required=True)
+@click.argument("to", nargs=-1)
 @click.argument("text")
 @click.option("--priority", metavar="NAME", help="As with send.")
-@click.option("--line", "lines", multiple=True, metavar="NAME", help="As with send.")
+@click.option("--line", "lines", multiple=True, metavar="NAME", help="As with send; with --inbound: it comes by this.")
 @click.option("--class", "class_", metavar="NAME", help="As with send.")
 @click.option("--title", help="As with send.")
 @click.option("--at", metavar="TIME", help="As if it were sent then: 2026-11-24T08:00:00+01:00.")
 @click.option("--nomodify", is_flag=True, default=None, help="As with send.")
+@click.option("--inbound", is_flag=True, help="TEXT comes from outside: show where it would go. TO is then ours.")
+@click.option("--from", "from_", metavar="NUMBER", help="With --inbound: who writes.")
 @click.pass_obj
-def explain(session: Session, /, to: tuple[str, ...], text: str, **said: object) -> None:
+def explain(
+    session: Session, /, to: tuple[str, ...], text: str, inbound: bool, from_: str | None, **said: object
+) -> None:
     """Show how TEXT would go to each TO, and why; sends nothing."""
+    if inbound:
+        lines = said["lines"]
+        assert isinstance(lines, tuple)
+        explain_inbound(session, from_, lines, to[0] if to else None, text)
+        return
+    if from_ is not None or not to:
+        raise click.UsageError("--from is for --inbound" if to else "TO is missing")
     body = _request(to, text, said)
     try:
         found = session.client.call(Items[ExplanationView], "POST", "/v1/explain", body=body)

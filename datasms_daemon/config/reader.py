@@ -32,6 +32,7 @@ from datasms_daemon.model import Secret
 LATER_OPTIONS = frozenset({"operator", "proxy"})
 LATER_DRIVERS = frozenset({"http", "smtp"})
 _LATER: Final = "not supported yet"
+_NO_TIME = ("0s", "0m", "0h", "0d")
 _LONGEST_MS = 3650 * 86_400_000
 
 
@@ -177,6 +178,8 @@ class Reader:
         if kind is Secret:
             self.has_secrets = True
             return Secret(raw) if isinstance(raw, str) else self._refuse(Secret(""), place, "is no text", right)
+        if kind is Duration and meta.ge == 0 and raw in _NO_TIME:
+            return 0
         if kind in (Duration, Size):
             number = (parse_duration if kind is Duration else parse_size)(raw) if isinstance(raw, str) else None
             too_long = kind is Duration and number is not None and number > _LONGEST_MS

@@ -15,7 +15,7 @@ from msgspec import Meta
 from datasms_daemon.config.calendars import CalendarOptions
 from datasms_daemon.config.channels import ChannelOptions, DirectChannel
 from datasms_daemon.config.classes import ClassOptions
-from datasms_daemon.config.inbound import InboundRule
+from datasms_daemon.config.inbound import InboundRouting, InboundRule
 from datasms_daemon.config.kinds import DAY, HOUR, MINUTE, SECOND, Duration, Options, Size
 from datasms_daemon.config.limits import Flood
 from datasms_daemon.config.lines import DatasmsLine, LineOptions, SmppLine
@@ -33,6 +33,7 @@ __all__ = [
     "Gateway",
     "GatewayHttp",
     "Http",
+    "InboundRouting",
     "InboundRule",
     "LineOptions",
     "Mxservice",
@@ -197,6 +198,9 @@ class Config(Options, frozen=True, kw_only=True):
     rule: Annotated[
         tuple[Rule, ...], Meta(description="How messages go: the first that matches wins, or adds and continues")
     ] = (Rule(name="everybody", steps=(StepOptions(line=LineName("datasms")),)),)
+    inbound_routing: Annotated[InboundRouting, Meta(description="Where texts from outside go that no rule wants")] = (
+        InboundRouting()
+    )
     inbound: Annotated[
-        tuple[InboundRule, ...], Meta(description="Where texts from outside go: the first that matches")
+        tuple[InboundRule, ...], Meta(description="Where texts from outside go: the first that matches, or all that do")
     ] = (InboundRule(name="registration", when=When(text=(r"^\s*DATASMS\b",)), to="app:registration"),)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from datasms_daemon.config.kinds import Options
+from datasms_daemon.config.kinds import Duration, Options
 
 
 class SenderOptions(Options, frozen=True, kw_only=True):
@@ -51,6 +51,11 @@ class SenderOptions(Options, frozen=True, kw_only=True):
             description="Whether texts leave byte for byte on every line; a message may say otherwise; none: no",
             examples=[True],
         ),
+    ] = None
+
+    reply_window: Annotated[
+        Duration | None,
+        Meta(description="For so long answers come back to who wrote last; 0s: never", ge=0, examples=["7d"]),
     ] = None
 
 

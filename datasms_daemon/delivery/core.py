@@ -14,6 +14,7 @@ from datasms_daemon.delivery.channels import ChannelOperations, Channels
 from datasms_daemon.delivery.configuration import Configuration
 from datasms_daemon.delivery.directory import Directory
 from datasms_daemon.delivery.dispatch import Dispatch
+from datasms_daemon.delivery.inbound import InboundTexts
 from datasms_daemon.delivery.keys import Keys
 from datasms_daemon.errors import DiskFull
 from datasms_daemon.model import (
@@ -47,7 +48,7 @@ from datasms_daemon.rules.numbers import normalise
 from datasms_daemon.rules.openings import Openings
 from datasms_daemon.rules.routing import Router
 from datasms_daemon.rules.senders import Account
-from datasms_daemon.store import audit, messages, operations
+from datasms_daemon.store import audit, inbound, messages, operations
 from datasms_daemon.store.store import Db, Store
 
 
@@ -65,6 +66,7 @@ class Core:
         directory: Directory,
         dispatch: Dispatch,
         channels: Channels,
+        texts: InboundTexts,
         changes: Changes,
         metrics: Metrics,
         has_room: Callable[[], bool],
@@ -79,6 +81,7 @@ class Core:
         self.directory = directory
         self._dispatch = dispatch
         self.channels = ChannelOperations(store, now_ms, channels)
+        self.inbound_texts = texts
         self._changes = changes
         self._metrics = metrics
         self._has_room = has_room
@@ -255,7 +258,7 @@ class Core:
 
     async def inbound(self, sender: str, after: int, limit: int) -> tuple[Inbound, ...]:
         """Texts from outside for an account."""
-        return await self._store.read(lambda db: operations.inbound(db, f"account:{sender}", after, limit))
+        return await self._store.read(lambda db: inbound.texts_for(db, f"account:{sender}", after, limit))
 
     def watch(self, id_: MessageId, changed: Callable[[], None]) -> Callable[[], None]:
         """Calls ``changed`` at each change of the message; the answer ends it."""

@@ -6,7 +6,7 @@ lets the reactor breathe between them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -28,8 +28,12 @@ LONGEST_SLEEP_MS = 60_000
 RETRY_MS = 1_000
 
 
+Chore = Callable[[int], Awaitable[int | None]]
+"""Does what is due by now (UTC ms); the moment of what is due next, None for nothing known."""
+
+
 class Deadlines:
-    """Advances messages whose time has come."""
+    """Advances messages whose time has come, and does chores whose time has come."""
 
     _log = Logger()
 
@@ -52,7 +56,18 @@ class Deadlines:
         self._at: int | None = None
         self._running: Deferred[None] | None = None
         self._stopped = False
+        self._chores: dict[Chore, int] = {}
         self.last_run_ms = now_ms()
+
+    def add(self, chore: Chore) -> Callable[[int], None]:
+        """From now on also this is done when its time has come; the answer says that there is something at ``at``."""
+        self._chores[chore] = self._now_ms()
+
+        def pull(at: int) -> None:
+            self._chores[chore] = min(at, self._chores[chore])
+            self.pull(at)
+
+        return pull
 
     def pull(self, at: int) -> None:
         """Something is due at ``at`` (UTC ms)."""
@@ -100,7 +115,25 @@ class Deadlines:
         for lateness in late_ms:
             self._metrics.lateness.observe(lateness / 1000)
         self._changes.applied(changed)
-        return now + LONGEST_SLEEP_MS if next_due is None else next_due
+        await self._do_chores(now)
+        return min((now + LONGEST_SLEEP_MS if next_due is None else next_due, *self._chores.values()))
+
+    async def _do_chores(self, now: int) -> None:
+        for chore, at in tuple(self._chores.items()):
+            if at > now:
+                continue
+            # What is pulled while it is at work is for the next time.
+            self._chores[chore] = now + LONGEST_SLEEP_MS
+            try:
+                due = await chore(now)
+            except DatasmsError as error:
+                self._log.warn("what is due cannot be done now: {error}", error=str(error))
+                due = now + RETRY_MS
+            except Exception:  # whatever is wrong with one of them, deadlines and the others are kept
+                self._log.failure("what is due could not be done")
+                due = None
+            if due is not None:
+                self._chores[chore] = min(due, self._chores[chore])
 
     def _failed(self, failure: Failure) -> int:
         self._log.failure("the deadline manager failed", failure=failure)

@@ -22,6 +22,7 @@ from datasms_daemon.model import (
 )
 from datasms_daemon.rules import lifecycle, receipts
 from datasms_daemon.rules.decisions import Decision, Handed
+from datasms_daemon.rules.inbound import OURSELVES
 from datasms_daemon.rules.limits import crossed
 from datasms_daemon.rules.openings import Openings
 from datasms_daemon.rules.pipeline import TooLong
@@ -30,9 +31,6 @@ from datasms_daemon.store import directory, handovers, messages, operations, pus
 from datasms_daemon.store.messages import Sealed
 from datasms_daemon.store.retirement import Hold
 from datasms_daemon.store.store import Db
-
-OURSELVES = "datasms"
-"""Who did it where nobody asked for it: the sender of the daemon's own messages."""
 
 
 SWEEP = 200

@@ -2,62 +2,105 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable
 
+import msgspec
 from twisted.logger import Logger
 
-from datasms_daemon.interfaces import IApplication
-from datasms_daemon.model import DeviceId, InboundText
+from datasms_daemon.model import DeviceId, InboundExplanation, InboundText, PersonId
 from datasms_daemon.ops.metrics import Metrics
-from datasms_daemon.rules.inbound import InboundRouter
+from datasms_daemon.rules.inbound import APP, FORWARD, InboundFacts, InboundRouter, Sent
 from datasms_daemon.rules.registration import is_registration
-from datasms_daemon.store import directory, operations
+from datasms_daemon.store import directory
+from datasms_daemon.store import inbound as inbound_texts
 from datasms_daemon.store.store import Db, Store
 
-APP = "app:"
 REGISTRATION = "app:registration"
 """In a channel such a text is caught whatever the inbound rules say: the number must never be archived."""
 
 
+class Stored(msgspec.Struct, frozen=True):
+    """What became of a text: devices that are back, whether something must be handed on, or that it registers."""
+
+    back: tuple[DeviceId, ...] = ()
+    is_due: bool = False
+    registers: bool = False
+
+
 class InboundTexts:
-    """Routes texts from outside by the inbound rules."""
+    """Routes texts from outside."""
 
     _log = Logger()
 
     def __init__(
         self,
         store: Store,
+        now_ms: Callable[[], int],
         router: InboundRouter,
-        applications: Mapping[str, IApplication],
+        register: Callable[[InboundText], Awaitable[None]],
+        readers: Callable[[], frozenset[str]],
         metrics: Metrics,
         back: Callable[[DeviceId], None],
+        due: Callable[[int], None],
     ) -> None:
-        """``back`` is told of a device that had been given up and has written."""
+        """``register`` completes registrations, ``readers`` names the senders that can read what comes in, ``back`` is
+        told of a device that had been given up and has written, ``due`` of the moment something is to be handed on."""
         self._store = store
+        self._now_ms = now_ms
         self.router = router
-        self._applications = applications
+        self._register = register
+        self._readers = readers
         self._metrics = metrics
         self._back = back
+        self._due = due
 
     async def received(self, inbound: InboundText) -> None:
-        """Returns once the text, or what its application made of it, is committed."""
+        """Returns once the text, or what was made of it, is committed. A repeat of a delivery changes nothing."""
         self._metrics.inbound.labels(inbound.line).inc()
-        target = REGISTRATION if inbound.address is not None and is_registration(inbound.text) else None
-        target = target or self.router.target(inbound)
-        if target is not None and target.startswith(APP):
-            application = self._applications.get(target.removeprefix(APP))
-            if application is not None:
-                await application.received(inbound)
-                return
-            self._log.warn("no application {target} for a text from line {line}", target=target, line=inbound.line)
-
-        def unit(db: Db) -> list[DeviceId]:
-            person = directory.owner(db, inbound.from_)
-            back: list[DeviceId] = []
-            if inbound.address is not None:
-                person, back = directory.writer(db, inbound.line, inbound.address)
-            operations.add_inbound(db, inbound, target, person)
-            return back
-
-        for device in await self._store.write(unit):
+        if inbound.address is not None and is_registration(inbound.text):
+            await self._register(inbound)
+            return
+        now, router, readers = self._now_ms(), self.router, self._readers()
+        stored = await self._store.write(lambda db: _store(db, inbound, router, now, readers))
+        if stored.registers:
+            await self._register(inbound)
+        if stored.is_due:
+            self._due(now)
+        for device in stored.back:
             self._back(device)
+
+    async def explain(self, inbound: InboundText) -> InboundExplanation:
+        """Where a text would go and why; nothing is stored."""
+        now, router, readers = self._now_ms(), self.router, self._readers()
+
+        def unit(db: Db) -> InboundExplanation:
+            person = directory.owner(db, inbound.from_)
+            route = router.route(inbound, _facts(db, inbound, person, now, readers))
+            return InboundExplanation(person, route.destinations, route.steps)
+
+        return await self._store.read(unit)
+
+
+def _store(db: Db, inbound: InboundText, router: InboundRouter, now: int, readers: frozenset[str]) -> Stored:
+    if inbound_texts.is_known(db, inbound.line, inbound.key):
+        return Stored()
+    person = directory.owner(db, inbound.from_)
+    back: list[DeviceId] = []
+    if inbound.address is not None:
+        person, back = directory.writer(db, inbound.line, inbound.address)
+    route = router.route(inbound, _facts(db, inbound, person, now, readers))
+    if any(one.target == REGISTRATION for one in route.destinations):
+        return Stored(tuple(back), registers=True)
+    is_due = False
+    for n, destination in enumerate(route.destinations or (None,)):
+        waits = destination is not None and destination.target.startswith((APP, FORWARD))
+        inbound_texts.add(db, inbound, destination, person, n, now if waits else None)
+        is_due |= waits
+    return Stored(tuple(back), is_due)
+
+
+def _facts(db: Db, inbound: InboundText, person: PersonId | None, now: int, readers: frozenset[str]) -> InboundFacts:
+    known = None if person is None else directory.person(db, person)
+    numbers = {*(() if known is None else known.numbers), *(() if inbound.address else (inbound.from_,))}
+    sent = tuple(Sent(sender, at) for sender, at in inbound_texts.sent_to(db, numbers, person))
+    return InboundFacts(now, person, sent, readers)

@@ -44,6 +44,15 @@ class Keys:
         """Every key, oldest first."""
         return tuple(sorted(self._known.values(), key=lambda key: key.id))
 
+    def readers(self) -> frozenset[str]:
+        """The senders that can read texts from outside."""
+        now = self._now_ms()
+        return frozenset(
+            key.name
+            for key in self._known.values()
+            if "inbound" in key.rights and (key.expires_at is None or key.expires_at > now)
+        )
+
     async def add(
         self,
         name: str,

@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 from datasms_daemon.gateway.audit import Audit
 from datasms_daemon.gateway.configuration import Configuration
 from datasms_daemon.gateway.directory import Directory
+from datasms_daemon.gateway.inbound import InboundCalls
 from datasms_daemon.gateway.messages import Messages
 from datasms_daemon.gateway.operations import Operations
 from datasms_daemon.gateway.ports import Core
@@ -28,6 +29,7 @@ def make_api(
     api = GatewayApi(TITLE, authorise)
     Submissions(core).add_to(api)
     Messages(core, reactor).add_to(api)
+    InboundCalls(core).add_to(api)
     Directory(core).add_to(api)
     Senders(core).add_to(api)
     Operations(core, metrics_render).add_to(api)

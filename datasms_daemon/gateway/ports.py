@@ -21,6 +21,8 @@ from datasms_daemon.model import (
     Group,
     GroupId,
     Inbound,
+    InboundExplanation,
+    InboundText,
     IssuedRegistration,
     Key,
     KeyReused,
@@ -184,6 +186,13 @@ class Channels(Protocol):
         """Believes the service again that addresses are gone."""
 
 
+class InboundTexts(Protocol):
+    """Texts from outside."""
+
+    async def explain(self, inbound: InboundText) -> InboundExplanation:
+        """Where a text would go and why; stores nothing."""
+
+
 class Core(Keys, Messages, Operations, Protocol):
     """All of it."""
 
@@ -198,3 +207,7 @@ class Core(Keys, Messages, Operations, Protocol):
     @property
     def configuration(self) -> Configuration:
         """The configuration in use."""
+
+    @property
+    def inbound_texts(self) -> InboundTexts:
+        """Texts from outside."""

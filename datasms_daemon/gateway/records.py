@@ -177,6 +177,15 @@ class InboundQuery(Request, frozen=True, kw_only=True):
     wait: Wait = 0
 
 
+class InboundExplainRequest(Request, frozen=True, kw_only=True):
+    """A text as it might come in: who wrote, by which line or channel, to which number of ours."""
+
+    from_: Annotated[str, Meta(min_length=1, max_length=100, pattern=_PRINTABLE)] = msgspec.field(name="from")
+    line: Known
+    text: BodyText
+    to: Annotated[str, Meta(max_length=100, pattern=_PRINTABLE)] = ""
+
+
 class PersonRequest(Request, frozen=True, kw_only=True):
     """A person; ``id`` may be left out where the path says it."""
 
@@ -302,7 +311,7 @@ class EventView(Answer, frozen=True):
 
 
 class InboundView(Answer, frozen=True):
-    """A text from outside."""
+    """A text from outside; ``incomplete``: parts of it never came."""
 
     id: str
     line: LineName
@@ -311,6 +320,30 @@ class InboundView(Answer, frozen=True):
     text: str
     at: str
     person: PersonId | None
+    incomplete: bool
+
+
+class DestinationView(Answer, frozen=True):
+    """Where a text would go, what would be passed on there, and the step or rule that chose it."""
+
+    target: str
+    text: str
+    why: str
+
+
+class LookView(Answer, frozen=True):
+    """A step or rule of inbound routing that was looked at."""
+
+    step: str
+    verdict: str
+
+
+class InboundExplanationView(Answer, frozen=True):
+    """The way of a text from outside; ``person`` is who would have written it."""
+
+    person: str | None
+    destinations: tuple[DestinationView, ...]
+    steps: tuple[LookView, ...]
 
 
 class DeviceView(Answer, frozen=True):

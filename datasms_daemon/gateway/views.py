@@ -97,6 +97,7 @@ def inbound_view(inbound: Inbound) -> InboundView:
         text=inbound.text,
         at=rfc3339(inbound.at),
         person=inbound.person,
+        incomplete=inbound.incomplete,
     )
 
 

@@ -22,6 +22,7 @@ from datasms_daemon.model.handover import (
     PushResult,
     Verdict,
 )
+from datasms_daemon.model.inbound import Destination, InboundExplanation, InboundRoute, InboundStep
 from datasms_daemon.model.messages import (
     Attempt,
     Dossier,
@@ -92,6 +93,7 @@ __all__ = [
     "ChannelView",
     "Conflict",
     "Content",
+    "Destination",
     "Device",
     "DeviceId",
     "DeviceReceipt",
@@ -109,6 +111,9 @@ __all__ = [
     "HookCall",
     "Idempotency",
     "Inbound",
+    "InboundExplanation",
+    "InboundRoute",
+    "InboundStep",
     "InboundText",
     "InboxItem",
     "IssuedRegistration",

@@ -99,7 +99,7 @@ class InboundText(Record, frozen=True):
     """A text from outside, whole again if it came in parts. ``key`` makes a repeat of the same delivery harmless.
 
     ``line`` is the line or the channel it came by. From a channel, ``from_`` is the device's address there as one text,
-    and ``address`` the same as the channel's devices have it.
+    and ``address`` the same as the channel's devices have it. ``incomplete``: parts of it never came.
     """
 
     line: LineName
@@ -109,6 +109,7 @@ class InboundText(Record, frozen=True):
     at: int
     key: str
     address: dict[str, str] | None = None
+    incomplete: bool = False
 
 
 class LineStatus(Record, frozen=True):

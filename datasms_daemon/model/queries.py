@@ -107,7 +107,7 @@ class Conflict(Record, frozen=True):
 
 
 class Inbound(Record, frozen=True):
-    """A text from outside as applications read it; ``seq`` is the cursor."""
+    """A text from outside as applications read it; ``seq`` is the cursor, ``incomplete`` says that parts never came."""
 
     seq: int
     line: LineName
@@ -116,3 +116,4 @@ class Inbound(Record, frozen=True):
     text: str
     at: int
     person: PersonId | None = None
+    incomplete: bool = False

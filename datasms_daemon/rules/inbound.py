@@ -1,12 +1,47 @@
-"""Where a text from outside goes (original.md §§ 3.1 and 3.2)."""
+"""Where a text from outside goes: receipt, rules, suffix, last sender, default, in this order (original.md § 3.1)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Protocol
 
-from datasms_daemon.model import InboundText
-from datasms_daemon.rules.conditions import number_check, text_check, word_check
+from datasms_daemon.model import Destination, InboundRoute, InboundStep, InboundText, PersonId, Record
+from datasms_daemon.rules.conditions import number_check, split_not, text_check, word_check
+from datasms_daemon.rules.numbers import normalise
+from datasms_daemon.rules.patterns import TEXT_REACH, compile_pattern
+from datasms_daemon.rules.templates import fill, marks
+
+ACCOUNT = "account:"
+APP = "app:"
+FORWARD = "forward:"
+PERSON = "person:"
+
+FORWARDER = "forward"
+"""The sender of forwarded texts."""
+OURSELVES = "datasms"
+"""The sender of the daemon's own messages."""
+LOOP_MS = 3_600_000
+"""What comes from a number within so long after something was forwarded to it is not forwarded again."""
+
+_BACK = "it would go back to where it came from"
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
+
+
+class Sent(Record, frozen=True):
+    """A message that went to who writes now: its sender, and when it was last tried."""
+
+    sender: str
+    at: int
+
+
+class InboundFacts(Record, frozen=True):
+    """What is known of who wrote: himself, the newest messages to him; and the senders that can read what comes in."""
+
+    now: int
+    person: PersonId | None = None
+    sent: tuple[Sent, ...] = ()
+    readers: frozenset[str] = frozenset()
 
 
 class _When(Protocol):
@@ -18,48 +53,148 @@ class _When(Protocol):
     def text(self) -> Sequence[str]: ...
 
 
-class _Rule(Protocol):
+class _RuleOptions(Protocol):
+    @property
+    def name(self) -> str: ...
     @property
     def when(self) -> _When: ...
     @property
     def to(self) -> str: ...
     @property
+    def text(self) -> str: ...
+    @property
+    def priority(self) -> str: ...
+    @property
     def enabled(self) -> bool: ...
+    @property
+    def continue_(self) -> bool: ...
 
 
 class InboundOptions(Protocol):
-    """The parts of the configuration that inbound routing reads; ``config.Config`` has them."""
+    """The parts of the configuration that inbound rules are made of; ``config.Config`` has them."""
 
     @property
-    def inbound(self) -> Sequence[_Rule]: ...
+    def inbound(self) -> Sequence[_RuleOptions]: ...
     @property
     def alias(self) -> Mapping[str, Sequence[str]]: ...
 
 
-class InboundRouter:
-    """The inbound rules of one configuration. Built once, never changes.
+class _Rule:
+    """One rule, compiled."""
 
+    def __init__(self, options: _RuleOptions, aliases: Mapping[str, Sequence[str]]) -> None:
+        self.why = f"rule {options.name}"
+        self.to = options.to
+        self.text = options.text
+        self.priority = options.priority
+        self.goes_on = options.continue_
+        self.is_open = bool(marks(options.to))
+        self._line = word_check(options.when.line)
+        self._number = number_check(options.when.recipient, aliases)
+        self._text = text_check(options.when.text)
+        self._patterns = [compile_pattern(each, TEXT_REACH) for each in split_not(options.when.text)[0]]
+
+    def obstacle(self, inbound: InboundText) -> str | None:
+        """The first condition that does not hold; None: the rule matches."""
+        if not self._line(inbound.line):
+            return "not by this line"
+        if not self._number(inbound.from_):
+            return "not from this number"
+        return None if self._text(inbound.text) else "not this text"
+
+    def values(self, text: str) -> list[str]:
+        """``$0`` and what the groups of the first pattern that matches found."""
+        found = (pattern.search(text[:TEXT_REACH]) for pattern in self._patterns)
+        match = next((each for each in found if each is not None), None)
+        return [text, *(() if match is None else (group or "" for group in match.groups()))]
+
+
+class InboundRouter:
+    """The inbound routing of one configuration. Built once, never changes.
+
+    ``applications`` are those that run; ``default`` is where goes what nothing else wants, None: nowhere.
     PatternError or KeyError from the constructor: options that the loader would have refused.
     """
 
-    def __init__(self, options: InboundOptions) -> None:
-        self._rules = tuple(
-            (
-                word_check(rule.when.line),
-                number_check(rule.when.recipient, options.alias),
-                text_check(rule.when.text),
-                rule.to,
-            )
-            for rule in options.inbound
-            if rule.enabled
-        )
+    def __init__(
+        self,
+        options: InboundOptions,
+        country: str,
+        applications: Container[str],
+        reply_window: Callable[[str], int],
+        default: str | None,
+    ) -> None:
+        self._rules = tuple(_Rule(rule, options.alias) for rule in options.inbound if rule.enabled)
+        self._country = country
+        self._applications = applications
+        self._reply_window = reply_window
+        self._default = default
 
-    def target(self, inbound: InboundText) -> str | None:
-        """``app:NAME`` or ``account:NAME`` of the first rule that matches; None: nobody wants it.
+    def route(self, inbound: InboundText, facts: InboundFacts) -> InboundRoute:
+        """All destinations, and why. A rule that continues is looked past as if it had not matched."""
+        found: dict[tuple[str, str], Destination] = {}
+        looks = [InboundStep("receipt", "it is none: those are told apart at the line")]
+        for rule in self._rules:
+            destination, verdict = self._by_rule(rule, inbound, facts)
+            looks.append(InboundStep(rule.why, verdict))
+            if destination is not None:
+                found.setdefault((destination.target, destination.text), destination)
+                if not rule.goes_on:
+                    return InboundRoute(tuple(found.values()), tuple(looks))
+        for step, look in (("last sender", self._last_sender), ("default", self._by_default)):
+            target, verdict = look(facts)
+            looks.append(InboundStep(step, verdict))
+            if target is not None:
+                found.setdefault((target, inbound.text), Destination(target, inbound.text, step))
+                break
+        return InboundRoute(tuple(found.values()), tuple(looks))
 
-        ``recipient`` is the number outside, here the one that wrote.
-        """
-        for line, number, text, to in self._rules:
-            if line(inbound.line) and number(inbound.from_) and text(inbound.text):
-                return to
-        return None
+    def _by_rule(self, rule: _Rule, inbound: InboundText, facts: InboundFacts) -> tuple[Destination | None, str]:
+        obstacle = rule.obstacle(inbound)
+        if obstacle is not None:
+            return None, obstacle
+        values = rule.values(inbound.text)
+        target = fill(rule.to, values)
+        if target.startswith(FORWARD):
+            target, obstacle = self._forward(target, inbound, facts)
+        elif rule.is_open or target.startswith(APP):
+            obstacle = self._unreadable(target, facts)
+        if obstacle is not None:
+            return None, f"matches, but {obstacle}"
+        verdict = f"matches: {target}{', and goes on' if rule.goes_on else ''}"
+        return Destination(target, fill(rule.text, values), rule.why, rule.priority), verdict
+
+    def _unreadable(self, target: str, facts: InboundFacts) -> str | None:
+        """Why nobody would read what goes to this target; None when somebody does."""
+        if target.startswith(APP):
+            name = target.removeprefix(APP)
+            return None if name in self._applications else f"there is no application {name[:64]!r}"
+        name = target.removeprefix(ACCOUNT)
+        return None if name in facts.readers else f"no sender {name[:64]!r} may read what comes in"
+
+    def _forward(self, target: str, inbound: InboundText, facts: InboundFacts) -> tuple[str, str | None]:
+        """The target with its number normalised; why nothing may be forwarded there."""
+        to = target.removeprefix(FORWARD)
+        if any(one.sender == FORWARDER and one.at > facts.now - LOOP_MS for one in facts.sent):
+            return target, "something was just forwarded to this number: forwarding might go round"
+        if to.startswith(PERSON):
+            if not _ID.fullmatch(to.removeprefix(PERSON)):
+                return target, "what follows forward:person: is no id"
+            return target, _BACK if to.removeprefix(PERSON) == facts.person else None
+        number = normalise(to, self._country)
+        if number is None:
+            return target, f"{to[:32]!r} is no phone number"
+        return FORWARD + number, _BACK if number == inbound.from_ else None
+
+    def _last_sender(self, facts: InboundFacts) -> tuple[str | None, str]:
+        last = next((one for one in facts.sent if one.sender not in (FORWARDER, OURSELVES)), None)
+        if last is None:
+            return None, "nobody has written to this number"
+        if facts.now - last.at > self._reply_window(last.sender):
+            return None, f"{last.sender} wrote too long ago for its reply_window"
+        target = last.sender if last.sender.startswith(APP) else ACCOUNT + last.sender
+        unreadable = self._unreadable(target, facts)
+        return (None, f"it was {last.sender}, but {unreadable}") if unreadable else (target, f"it was {last.sender}")
+
+    def _by_default(self, _: InboundFacts) -> tuple[str | None, str]:
+        return self._default, "there is none" if self._default is None else self._default

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+WHOLE = "$0"
+
+_MARK = re.compile(r"\$(.?)", re.DOTALL)
 _GROUP = re.compile(r"\$([0-9])")
 _VARIABLE = re.compile(r"\$([A-Za-z_]+)")
 
@@ -27,3 +30,23 @@ def with_groups(template: str, match: re.Match[str]) -> str:
 def with_variables(template: str, values: Mapping[str, str | None]) -> str:
     """The template with the values of its variables; None is empty. KeyError: there is no such variable."""
     return _VARIABLE.sub(lambda place: values[place[1]] or "", template)
+
+
+def fill(template: str, values: Sequence[str]) -> str:
+    """The template with each ``$n`` replaced by ``values[n]``, by nothing where there is none; ``$$`` is a ``$``."""
+
+    def value(mark: re.Match[str]) -> str:
+        if mark[1] == "$":
+            return "$"
+        number = int(mark[1])
+        return values[number] if number < len(values) else ""
+
+    return _MARK.sub(value, template)
+
+
+def marks(template: str) -> frozenset[int]:
+    """The numbers that stand in the template. ValueError: a ``$`` that is followed by none."""
+    found = [mark[1] for mark in _MARK.finditer(template)]
+    if any(mark != "$" and (not mark.isascii() or not mark.isdigit()) for mark in found):
+        raise ValueError("a $ without a number")
+    return frozenset(int(mark) for mark in found if mark != "$")

@@ -1,10 +1,10 @@
-"""Verbs on what operators own: keys, lines, inbound texts, the audit log, small facts."""
+"""Verbs on what operators own: keys, lines, the audit log, small facts."""
 
 from __future__ import annotations
 
 import msgspec
 
-from datasms_daemon.model import Idempotency, Inbound, InboundText, Key, LineName, PersonId
+from datasms_daemon.model import Idempotency, Key, LineName
 from datasms_daemon.store import audit as audit_log
 from datasms_daemon.store import statements as sql
 from datasms_daemon.store.writer import Db
@@ -94,27 +94,6 @@ def count_sent(db: Db, line: LineName, day: str, sent: int) -> int:
     """Counts hand-overs of a day; how many it has had with these."""
     total: int = db.execute(sql.COUNT_SENT, {"name": line, "day": day, "sent": sent}).fetchone()[0]
     return total
-
-
-def add_inbound(db: Db, text: InboundText, target: str | None, person: PersonId | None) -> bool:
-    """Stores a text from outside; False when the same delivery was stored before."""
-    row = {
-        "line": text.line,
-        "sender": text.from_,
-        "recipient": text.to,
-        "text": text.text,
-        "at": text.at,
-        "key": text.key,
-        "target": target,
-        "person": person,
-    }
-    return db.execute(sql.INSERT_INBOUND, row).rowcount > 0
-
-
-def inbound(db: Db, target: str, after: int, limit: int) -> tuple[Inbound, ...]:
-    """Texts for an account behind a cursor."""
-    rows = db.execute(sql.SELECT_INBOUND, {"target": target, "after": after, "limit": limit})
-    return tuple(Inbound(*row) for row in rows)
 
 
 def audit(db: Db, now: int, who: str, what: str, object_: str) -> None:

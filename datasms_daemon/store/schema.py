@@ -268,11 +268,20 @@ CREATE TABLE inbound (
     text TEXT,
     at INTEGER NOT NULL,
     key TEXT NOT NULL,
+    n INTEGER NOT NULL,
     target TEXT,
+    why TEXT NOT NULL,
+    passed TEXT,
+    priority TEXT,
     person TEXT,
-    UNIQUE (line, key)
+    incomplete INTEGER NOT NULL,
+    due_at INTEGER,
+    tries INTEGER NOT NULL DEFAULT 0,
+    effect TEXT,
+    UNIQUE (line, key, n)
 ) STRICT;
 CREATE INDEX inbound_target ON inbound (target, seq);
+CREATE INDEX inbound_due ON inbound (due_at) WHERE due_at IS NOT NULL;
 
 CREATE TABLE audit (
     seq INTEGER PRIMARY KEY,

@@ -333,7 +333,7 @@ INSERT_WRONG_TRY = "INSERT INTO wrong_tries (at, sender_hash) VALUES (:at, :send
 COUNT_WRONG_TRIES = "SELECT count(*), coalesce(sum(sender_hash = :sender_hash), 0) FROM wrong_tries WHERE at > :since"
 PURGE_WRONG_TRIES = "DELETE FROM wrong_tries WHERE at < :before"
 
-# --- keys, lines, inbound, audit, meta -------------------------------------------------------------------------------
+# --- keys, lines, audit, meta ----------------------------------------------------------------------------------------
 
 SELECT_KEYS = """
 SELECT id, name, rights, top_priority, lines, rate, created_at, expires_at, hash FROM keys ORDER BY id
@@ -355,15 +355,6 @@ ON CONFLICT (name) DO UPDATE SET sent = CASE WHEN day = :day THEN sent + :sent E
 RETURNING sent
 """
 RESUME_LIMIT = "UPDATE lines SET resumed = 1 WHERE name = :name"
-
-INSERT_INBOUND = """
-INSERT INTO inbound (line, sender, recipient, text, at, key, target, person)
-VALUES (:line, :sender, :recipient, :text, :at, :key, :target, :person) ON CONFLICT (line, key) DO NOTHING
-"""
-SELECT_INBOUND = """
-SELECT seq, line, sender, recipient, text, at, person FROM inbound
-WHERE target = :target AND seq > :after ORDER BY seq LIMIT :limit
-"""
 
 INSERT_AUDIT = """
 INSERT INTO audit (seq, at, who, what, object, seal) VALUES (:seq, :at, :who, :what, :object, :seal)

@@ -18,6 +18,7 @@ from datasms_daemon.model import (
     AuditQuery,
     ChannelView,
     Conflict,
+    Destination,
     Device,
     DeviceId,
     DeviceState,
@@ -29,6 +30,9 @@ from datasms_daemon.model import (
     Group,
     GroupId,
     Inbound,
+    InboundExplanation,
+    InboundStep,
+    InboundText,
     IssuedRegistration,
     Key,
     KeyReused,
@@ -102,12 +106,21 @@ class FakeConfiguration:
         return Reloaded(changes=(SectionChange("line", removed=("sms-o2",)),), hash="00ff")
 
 
+class FakeTexts:
+    """Whatever comes in goes to the account ``all``."""
+
+    async def explain(self, inbound: InboundText) -> InboundExplanation:
+        to = Destination("account:all", inbound.text, "rule everything")
+        return InboundExplanation(PersonId("novak"), (to,), (InboundStep("rule everything", "matches: account:all"),))
+
+
 class FakeCore:
     """Keys are named by their rights: ``dsk_send`` may send, ``dsk_send-read`` both, ``dsk_all`` everything."""
 
     def __init__(self) -> None:
         self.channels = FakeChannels()
         self.configuration = FakeConfiguration()
+        self.inbound_texts = FakeTexts()
         self.config = Config(line=(DatasmsLine(name=LINES[0]), SmppLine(name=LINES[1], host="smsc", system_id="x")))
         self.dossiers: dict[MessageId, Dossier] = {}
         self.people: dict[PersonId, Person] = {}

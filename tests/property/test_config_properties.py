@@ -69,7 +69,7 @@ def test_any_file_gives_a_configuration_that_can_be_compiled_or_readable_problem
         assert all(line.startswith(f"{path}: ") and line.isprintable() for line in problems)
         if config is not None:
             Router(config)
-            InboundRouter(config)
+            InboundRouter(config, config.daemon.country, (), lambda sender: 0, None)
 
 
 def loaded(path: Path) -> tuple[Config | None, list[str]]:

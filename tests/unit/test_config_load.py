@@ -121,6 +121,7 @@ numbers = ["!^\\+4206011", "$o2"]
 priorities = ["high", "normal"]
 [sender_defaults]
 priorities = ["!high"]
+reply_window = "2d"
 [calendar.office]
 timezone = "Europe/Prague"
 hours = { mon-fri = "08:00-17:00", sat = ["08:00-10:00", "22:00-06:00"] }
@@ -164,8 +165,14 @@ when = { text = "^\\s*DATASMS\\b", line = ["sms-o2"], recipient = "$o2" }
 to = "app:registration"
 [[inbound]]
 name = "rest"
+when = { text = "^crm (.*)" }
 to = "account:crm"
+text = "for $1"
+priority = "high"
+continue = true
 enabled = false
+[inbound_routing]
+default = "account:office"
 """
 
 NAMED_FILES = ("gateway.pem", "gateway.key", "clients.pem", "clients.key", "smsc-ca.pem", "firebase.json", "fcm-ca.pem")

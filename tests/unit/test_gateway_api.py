@@ -476,7 +476,7 @@ def test_texts_from_outside_are_read_after_a_cursor_and_waited_for(gateway: Gate
     first = gateway.ask("GET", "/v1/inbound?limit=1").json
     assert first["items"][0] == {
         "id": "1", "line": "sms-o2", "from": NUMBER, "to": "+420111", "text": "t1", "at": "2026-09-21T14:13:20.000Z",
-        "person": None,
+        "person": None, "incomplete": False,
     }  # fmt: skip
     assert [item["id"] for item in gateway.ask("GET", f"/v1/inbound?after={first['next']}").json["items"]] == ["2"]
     connection = gateway.begin("GET", "/v1/inbound?after=2&wait=30")
@@ -485,6 +485,16 @@ def test_texts_from_outside_are_read_after_a_cursor_and_waited_for(gateway: Gate
     gateway.core.texts.append(Inbound(3, LineName("sms-o2"), NUMBER, "+420111", "t3", NOW))
     gateway.time.advance(1)
     assert connection.response().json["next"] == "3"
+
+
+def test_where_a_text_from_outside_would_go_is_explained(gateway: Gateway) -> None:
+    asked = {"from": NUMBER, "line": "sms-o2", "text": "hi"}
+    assert gateway.ask("POST", "/v1/explain/inbound", asked).json == {
+        "person": "novak",
+        "destinations": [{"target": "account:all", "text": "hi", "why": "rule everything"}],
+        "steps": [{"step": "rule everything", "verdict": "matches: account:all"}],
+    }
+    assert gateway.ask("POST", "/v1/explain/inbound", asked | {"line": "fax"}).faults.keys() == {"/line"}
 
 
 def test_a_wait_for_texts_that_do_not_come_answers_with_none_and_the_same_cursor(gateway: Gateway) -> None:

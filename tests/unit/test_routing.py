@@ -6,9 +6,8 @@ import pytest
 
 from datasms_daemon.config.calendars import CalendarOptions
 from datasms_daemon.config.kinds import Duration
-from datasms_daemon.config.records import Config, DatasmsLine, InboundRule, Priority, Rule, SmppLine, StepOptions, When
-from datasms_daemon.model import InboundText, LineName, OnUnknown, SkippedLine, Step, Success
-from datasms_daemon.rules.inbound import InboundRouter
+from datasms_daemon.config.records import Config, DatasmsLine, Priority, Rule, SmppLine, StepOptions, When
+from datasms_daemon.model import LineName, OnUnknown, SkippedLine, Step, Success
 from datasms_daemon.rules.opening_hours import calendar_of
 from datasms_daemon.rules.routing import Facts, Routed, Router
 
@@ -191,37 +190,6 @@ def test_every_combination_of_limits_leaves_what_all_of_them_leave() -> None:
         ]
         assert lines_of(answer) == expected
         assert {skip.line for skip in answer.skipped} == {APP, SMS} - set(expected)
-
-
-def inbound(text: str, from_: str = NUMBER, line: str = "sms-o2") -> InboundText:
-    return InboundText(line=LineName(line), from_=from_, to="90211", text=text, at=0, key="1")
-
-
-@pytest.mark.parametrize("text", ["DATASMS ABCD-EFGH-JKLMN", "  datasms abcd", "Datasms"])
-def test_a_registration_goes_to_its_application_however_it_is_written(text: str) -> None:
-    assert InboundRouter(Config()).target(inbound(text)) == "app:registration"
-
-
-@pytest.mark.parametrize("text", ["hello", "my DATASMS ABCD", "DATASMSABCD", ""])
-def test_what_no_inbound_rule_wants_goes_nowhere(text: str) -> None:
-    assert InboundRouter(Config()).target(inbound(text)) is None
-
-
-def test_inbound_rules_know_text_line_and_the_number_that_wrote() -> None:
-    rules = (
-        InboundRule(name="off", to="account:off", enabled=False),
-        InboundRule(name="text", when=When(text=("pizza",)), to="account:pizza"),
-        InboundRule(name="line", when=When(line=("sms-2",)), to="account:second"),
-        InboundRule(name="from", when=When(recipient=("$o2",)), to="account:o2"),
-        InboundRule(name="both", when=When(recipient=(r"^\+421",), text=("x",)), to="account:slovak"),
-    )
-    router = InboundRouter(Config(inbound=rules, alias={"o2": (r"^\+42060",)}))
-    assert router.target(inbound("a PIZZA")) == "account:pizza"
-    assert router.target(inbound("a", line="sms-2")) == "account:second"
-    assert router.target(inbound("a")) == "account:o2"
-    assert router.target(inbound("x", from_="+421905123456")) == "account:slovak"
-    assert router.target(inbound("y", from_="+421905123456")) is None
-    assert router.target(inbound("y", from_="O2")) is None
 
 
 OFFICE = calendar_of(CalendarOptions(timezone="UTC", hours={"mon-fri": ("08:00-17:00",)}))

@@ -1,0 +1,34 @@
+"""What ``datasms explain --inbound`` shows."""
+
+from __future__ import annotations
+
+import click
+
+from datasms_daemon.cli.output import fields, table
+from datasms_daemon.cli.session import Session, with_values
+from datasms_daemon.gateway.records import InboundExplanationView
+from datasms_daemon.ops.printable import printable
+from datasms_daemon.web.client import Refusal
+
+
+def explain_inbound(session: Session, from_: str | None, lines: tuple[str, ...], to: str | None, text: str) -> None:
+    """Shows where a text would go. UsageError: who wrote it or by which line is missing."""
+    if from_ is None or len(lines) != 1:
+        raise click.UsageError("--inbound needs --from, who writes, and one --line, by which it comes")
+    body: dict[str, object] = {"from": from_, "line": lines[0], "text": text}
+    if to is not None:
+        body["to"] = to
+    try:
+        found = session.client.call(InboundExplanationView, "POST", "/v1/explain/inbound", body=body)
+    except Refusal as refusal:
+        raise with_values(refusal, body) from refusal
+    session.show(found, lambda: _show(found))
+
+
+def _show(found: InboundExplanationView) -> None:
+    fields([("from", found.person and f"person:{found.person}")])
+    table(("STEP", "FOUND"), [(step.step, step.verdict) for step in found.steps])
+    for one in found.destinations:
+        click.echo(printable(f"goes to {one.target} by {one.why}: {one.text}"))
+    if not found.destinations:
+        click.echo("goes to nobody: it is stored and nobody reads it")

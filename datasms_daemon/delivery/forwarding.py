@@ -1,0 +1,75 @@
+"""Texts from outside that go out again as messages: each becomes one message, however often it is tried."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Container
+from hashlib import sha256
+
+from twisted.logger import Logger
+
+from datasms_daemon.errors import DiskFull
+from datasms_daemon.model import (
+    AcceptedSubmission,
+    Draft,
+    Idempotency,
+    KeyReused,
+    PersonId,
+    Recipient,
+    Refused,
+    Submission,
+)
+from datasms_daemon.rules.inbound import FORWARD, FORWARDER, PERSON
+from datasms_daemon.store import inbound
+from datasms_daemon.store.inbound import Waiting
+from datasms_daemon.store.store import Store
+
+BATCH = 50
+RETRY_MS = 10_000
+
+Accept = Callable[[Submission], Awaitable[AcceptedSubmission | Refused | KeyReused]]
+
+
+class Forwarding:
+    """Makes messages of texts that rules forward."""
+
+    _log = Logger()
+
+    def __init__(self, store: Store, accept: Accept, priorities: Callable[[], Container[str]]) -> None:
+        """``priorities`` are those that are configured now."""
+        self._store = store
+        self._accept = accept
+        self._priorities = priorities
+
+    async def work(self, now: int) -> int | None:
+        """Forwards what is due; when there is more."""
+        for waiting in await self._store.read(lambda db: inbound.due(db, FORWARD, now, BATCH)):
+            try:
+                effect = await self._forward(waiting)
+            except DiskFull:
+                return now + RETRY_MS
+            await self._settle(waiting, effect)
+        return await self._store.read(lambda db: inbound.next_due(db, FORWARD))
+
+    async def _settle(self, waiting: Waiting, effect: str) -> None:
+        await self._store.write(lambda db: inbound.settle(db, waiting, effect))
+
+    async def _forward(self, waiting: Waiting) -> str:
+        """What became of it, as one word that is kept."""
+        destination = waiting.destination
+        # Its own may be gone from the configuration by now.
+        priority = destination.priority if destination.priority in self._priorities() else "normal"
+        draft = Draft((_recipient(destination.target),), destination.text, priority)
+        # The row names the text; should the answer be lost, the same message is meant.
+        known_by = Idempotency(f"inbound-{waiting.seq}", sha256(destination.text.encode()).hexdigest())
+        answer = await self._accept(Submission(FORWARDER, (draft,), idempotency=known_by))
+        if isinstance(answer, AcceptedSubmission):
+            return "forwarded"
+        self._log.error("a text of {why} could not be forwarded: it is kept and goes nowhere", why=destination.why)
+        return "refused"
+
+
+def _recipient(target: str) -> Recipient:
+    to = target.removeprefix(FORWARD)
+    if to.startswith(PERSON):
+        return Recipient("/to/0", person=PersonId(to.removeprefix(PERSON)))
+    return Recipient("/to/0", number=to)

@@ -1,0 +1,36 @@
+"""The SQL statements on texts from outside, like those of :mod:`datasms_daemon.store.statements`."""
+
+from __future__ import annotations
+
+INSERT = """
+INSERT INTO inbound (line, sender, recipient, text, at, key, n, target, why, passed, priority, person, incomplete,
+    due_at)
+VALUES (:line, :sender, :recipient, :text, :at, :key, :n, :target, :why, :passed, :priority, :person, :incomplete,
+    :due_at)
+ON CONFLICT (line, key, n) DO NOTHING
+"""
+IS_KNOWN = "SELECT 1 FROM inbound WHERE line = :line AND key = :key LIMIT 1"
+SELECT_FOR = """
+SELECT seq, line, sender, recipient, coalesce(passed, text), at, person, incomplete FROM inbound
+WHERE target = :target AND seq > :after ORDER BY seq LIMIT :limit
+"""
+
+# The newest that anything was tried for, and when that was last.
+SELECT_SENT = """
+SELECT m.sender, a.started_at FROM messages m JOIN attempts a ON a.message = m.id AND a.n = m.attempt
+WHERE m.recipient = :number ORDER BY m.id DESC LIMIT :limit
+"""
+SELECT_SENT_TO_PERSON = """
+SELECT m.sender, a.started_at FROM messages m JOIN attempts a ON a.message = m.id AND a.n = m.attempt
+WHERE m.recipient IS NULL AND m.person = :person ORDER BY m.id DESC LIMIT :limit
+"""
+
+# --- what is to be handed on -----------------------------------------------------------------------------------------
+
+SELECT_DUE = """
+SELECT seq, line, sender, recipient, text, passed, at, key, incomplete, target, why, priority, person, tries, due_at
+FROM inbound WHERE target LIKE :like AND due_at <= :now ORDER BY due_at, seq LIMIT :limit
+"""
+SELECT_NEXT_DUE = "SELECT min(due_at) FROM inbound WHERE due_at IS NOT NULL AND target LIKE :like"
+SETTLE = "UPDATE inbound SET due_at = NULL, effect = :effect WHERE seq = :seq AND due_at = :due_at"
+DEFER = "UPDATE inbound SET due_at = :until, tries = tries + :tried WHERE seq = :seq AND due_at = :due_at"
