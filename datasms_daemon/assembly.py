@@ -37,6 +37,7 @@ from datasms_daemon.delivery.handover import LineFacts
 from datasms_daemon.delivery.host import LineHost
 from datasms_daemon.delivery.inbound import InboundTexts
 from datasms_daemon.delivery.keys import Keys
+from datasms_daemon.delivery.reassembly import Reassembly
 from datasms_daemon.delivery.receipts import Receipts
 from datasms_daemon.delivery.registration import RegistrationNumbers
 from datasms_daemon.delivery.ways import Way
@@ -125,7 +126,9 @@ class Parts:
             self.store, now, _inbound_router(self.config), register, self.keys.readers, self.metrics, self._forget,
             self.deadlines.add(forwarding.work),
         )  # fmt: skip
-        self.host = LineHost(self.dispatch, self.receipts, self.texts, self.metrics)
+        reassembly = Reassembly(self.store, lambda: self.config.inbound_routing.reassembly_timeout, self.texts.received)
+        reassembly.pull = self.deadlines.add(reassembly.work)
+        self.host = LineHost(self.dispatch, self.receipts, self.texts, reassembly, self.metrics)
         directory = Directory(
             self.store, now, self._revoked, self._forget, numbers, lambda number: self.channels.links(number),
             lambda: self.config.calendar,

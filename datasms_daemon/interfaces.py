@@ -18,6 +18,7 @@ from datasms_daemon.model import (
     HandoverResult,
     HookAnswer,
     HookCall,
+    InboundPart,
     InboundText,
     InboxItem,
     LineName,
@@ -112,6 +113,9 @@ class ILineHost(Interface):
 
     def inbound(inbound: InboundText) -> Awaitable[None]:
         """Returns once the text is committed; only then may the far end be told so."""
+
+    def part(part: InboundPart) -> Awaitable[None]:
+        """A part of a long text: returns once it is committed, the last one once the whole text is."""
 
 
 class ILine(Interface):

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from datasms_daemon.config.kinds import Options
+from datasms_daemon.config.kinds import MINUTE, Duration, Options
 from datasms_daemon.config.routing import When
 from datasms_daemon.rules.templates import WHOLE
 
@@ -38,3 +38,6 @@ class InboundRouting(Options, frozen=True, kw_only=True):
             examples=["account:office"],
         ),
     ] = None
+    reassembly_timeout: Annotated[
+        Duration, Meta(description="A long text is passed on as far as it came so long after its first part")
+    ] = Duration(10 * MINUTE)

@@ -7,9 +7,10 @@ from zope.interface import implementer
 
 from datasms_daemon.delivery.dispatch import Dispatch
 from datasms_daemon.delivery.inbound import InboundTexts
+from datasms_daemon.delivery.reassembly import Reassembly
 from datasms_daemon.delivery.receipts import Receipts
 from datasms_daemon.interfaces import ILineHost
-from datasms_daemon.model import InboundText, LineName, LineReceipt, LineState, LineStatus
+from datasms_daemon.model import InboundPart, InboundText, LineName, LineReceipt, LineState, LineStatus
 from datasms_daemon.ops.metrics import Metrics
 
 
@@ -19,10 +20,13 @@ class LineHost:
 
     _log = Logger()
 
-    def __init__(self, dispatch: Dispatch, receipts: Receipts, texts: InboundTexts, metrics: Metrics) -> None:
+    def __init__(
+        self, dispatch: Dispatch, receipts: Receipts, texts: InboundTexts, reassembly: Reassembly, metrics: Metrics
+    ) -> None:
         self._dispatch = dispatch
         self._receipts = receipts
         self._texts = texts
+        self._reassembly = reassembly
         self._metrics = metrics
         self._known: dict[LineName, LineStatus] = {}
 
@@ -40,6 +44,10 @@ class LineHost:
     async def inbound(self, inbound: InboundText) -> None:
         """See ILineHost."""
         await self._texts.received(inbound)
+
+    async def part(self, part: InboundPart) -> None:
+        """See ILineHost."""
+        await self._reassembly.part(part)
 
     def _note(self, line: LineName, status: LineStatus) -> None:
         if self._known.get(line) == status:

@@ -12,13 +12,14 @@ from datasms_daemon.config.records import Config
 from datasms_daemon.ops.clock import STEP_MS, Clock
 from datasms_daemon.ops.metrics import Metrics
 from datasms_daemon.rules.days import Days
-from datasms_daemon.store import messages, operations, registrations, usage
+from datasms_daemon.store import inbound_parts, messages, operations, registrations, usage
 from datasms_daemon.store.store import Db, Store
 
 HEARTBEAT = "heartbeat"
 IDEMPOTENCY_MS = 7 * 24 * 3_600_000
 USAGE_MS = 40 * DAY
 UNMATCHED_MS = 24 * 3_600_000
+PARTS_MS = 24 * 3_600_000
 OVERDUE_MS = 60_000
 
 _log = Logger()
@@ -41,6 +42,7 @@ async def beat(store: Store, clock: Clock, metrics: Metrics) -> None:
     def unit(db: Db) -> None:
         operations.set_meta(db, HEARTBEAT, str(now))
         operations.purge(db, now, IDEMPOTENCY_MS, UNMATCHED_MS)
+        inbound_parts.purge(db, now - PARTS_MS)
         registrations.purge(db, now)
         usage.forget(db, Days(UTC).at(now - USAGE_MS).month)
 

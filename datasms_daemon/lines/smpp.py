@@ -142,8 +142,6 @@ class SmppDriver:
         self._wake = self._next = None
         for call in self._sleeping:
             call.reset(0)
-        if self._texts is not None:
-            self._texts.stop()
         for link in self._links:
             await link.stop()
         if self._busy:

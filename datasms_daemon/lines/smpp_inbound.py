@@ -1,4 +1,4 @@
-"""Texts that people send to a line: parts put together, repeats recognised, answered only after the commit (I24).
+"""Texts that people send to a line, whole or in parts: repeats recognised, answered only after the commit (I24).
 
 A deliver_sm has no id. After an answer that was lost the SMSC sends it again, on another bind, with the same body; a
 person may also send the same words twice. The two are told apart by what became of our answer:
@@ -19,8 +19,7 @@ from collections.abc import Callable
 from hashlib import blake2b
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
+from twisted.internet.interfaces import IReactorTime
 
 from datasms_daemon.config.kinds import MINUTE
 from datasms_daemon.config.records import SmppLine
@@ -29,17 +28,13 @@ from datasms_daemon.lines.smpp_parts import Concat, number_of, user_data_of
 from datasms_daemon.lines.smpp_pdu import ShortMessage
 from datasms_daemon.lines.smpp_session import SmppSession
 from datasms_daemon.lines.smpp_status import ROK, RX_T_APPN
-from datasms_daemon.model import InboundText
-from datasms_daemon.rules.text import GAP, Alphabet, decode
+from datasms_daemon.model import InboundPart, InboundText
+from datasms_daemon.rules.text import decode
 
-HOLD_S = 60.0
-MAX_HELD = 32
 SURE_S = 60.0
 REPEAT_S = 3600.0
 KEY_SPAN_MS = 10 * MINUTE
 MAX_REMEMBERED = 4_096
-
-_log = Logger()
 
 
 class _Delivery:
@@ -62,29 +57,8 @@ class _Delivery:
         return lost_at is not None and lost_at - self.answered_at <= SURE_S and now - lost_at <= REPEAT_S
 
 
-class _Group:
-    """The parts of one text that have come so far, none of them answered."""
-
-    def __init__(self, first: ShortMessage, total: int, at: int) -> None:
-        self.first = first
-        self.total = total
-        self.at = at
-        self.parts: dict[int, tuple[int, bytes]] = {}
-        self.keys: dict[int, str] = {}
-        self.waiting: list[Deferred[int]] = []
-        self.timer: IDelayedCall | None = None
-
-    def text(self, alphabet: Alphabet) -> str:
-        """All of it in order, GAP where something is missing."""
-        return "".join(_joined(self.parts, self.total, alphabet))
-
-    def key(self) -> str:
-        """A key of the whole."""
-        return blake2b("".join(self.keys[n] for n in sorted(self.keys)).encode(), digest_size=16).hexdigest()
-
-
 class InboundTexts:
-    """Takes deliver_sm that are no receipts and passes whole texts to the host."""
+    """Takes deliver_sm that are no receipts and passes texts, and parts of texts, to the host."""
 
     def __init__(self, options: SmppLine, host: ILineHost, reactor: IReactorTime, now_ms: Callable[[], int]) -> None:
         self._options = options
@@ -92,10 +66,9 @@ class InboundTexts:
         self._reactor = reactor
         self._now_ms = now_ms
         self._remembered: OrderedDict[str, _Delivery] = OrderedDict()
-        self._groups: dict[tuple[str, str, int, int], _Group] = {}
 
     async def take(self, session: SmppSession, pdu: ShortMessage, body: bytes) -> int:
-        """The command_status to answer with, once the text, or the whole text this is a part of, is committed.
+        """The command_status to answer with, once the text, or this part of it, is committed.
 
         What the host raises is raised on; the SMSC will send the same again.
         """
@@ -110,11 +83,6 @@ class InboundTexts:
             known.session, known.answered_at = session, now
             return ROK
         return await self._take_new(self._remember(digest, known, session), pdu)
-
-    def stop(self) -> None:
-        """Lets go of the parts that are held; the SMSC, not answered, will send them again."""
-        while self._groups:
-            _settle(self._close(next(iter(self._groups))), RX_T_APPN)
 
     def _remember(self, digest: str, known: _Delivery | None, session: SmppSession) -> _Delivery:
         span = self._now_ms() // KEY_SPAN_MS
@@ -133,11 +101,10 @@ class InboundTexts:
         try:
             octets, concat = user_data_of(pdu)
             if concat is None:
-                text = decode(octets, pdu.data_coding, self._options.alphabet)
-                await self._host.inbound(self._text(pdu, text, self._now_ms(), delivery.key))
-                status = ROK
+                await self._host.inbound(self._text(pdu, octets, delivery.key))
             else:
-                status = await self._hold(pdu, octets, concat, delivery.key)
+                await self._host.part(self._part(pdu, octets, concat, delivery.key))
+            status = ROK
         finally:
             delivery.status = status
             delivery.answered_at = self._reactor.seconds()
@@ -146,67 +113,17 @@ class InboundTexts:
                 again.callback(status)
         return status
 
-    def _text(self, pdu: ShortMessage, text: str, at: int, key: str) -> InboundText:
+    def _text(self, pdu: ShortMessage, octets: bytes, key: str) -> InboundText:
+        from_, to = self._ends(pdu)
+        text = decode(octets, pdu.data_coding, self._options.alphabet)
+        return InboundText(self._options.name, from_, to, text, self._now_ms(), key)
+
+    def _part(self, pdu: ShortMessage, octets: bytes, concat: Concat, key: str) -> InboundPart:
+        options, (from_, to) = self._options, self._ends(pdu)
+        return InboundPart(
+            options.name, from_, to, *concat, options.alphabet, pdu.data_coding, octets, self._now_ms(), key
+        )
+
+    def _ends(self, pdu: ShortMessage) -> tuple[str, str]:
         to = number_of(pdu.dest_ton, pdu.dest) or self._options.inbound_number or ""
-        return InboundText(self._options.name, number_of(pdu.source_ton, pdu.source), to, text, at, key)
-
-    def _hold(self, pdu: ShortMessage, octets: bytes, concat: Concat, key: str) -> Deferred[int]:
-        place = (pdu.source, pdu.dest, concat.reference, concat.total)
-        group = self._groups.get(place)
-        if group is not None and concat.number in group.parts:
-            # The reference is in use again: what came before will not be completed any more.
-            self._release(place)
-            group = None
-        if group is None:
-            if len(self._groups) >= MAX_HELD:
-                self._release(next(iter(self._groups)))
-            group = self._groups[place] = _Group(pdu, concat.total, self._now_ms())
-            group.timer = self._reactor.callLater(HOLD_S, self._release, place)
-        group.parts[concat.number] = (pdu.data_coding, octets)
-        group.keys[concat.number] = key
-        answer: Deferred[int] = Deferred()
-        group.waiting.append(answer)
-        if len(group.parts) == concat.total:
-            self._release(place)
-        return answer
-
-    def _release(self, place: tuple[str, str, int, int]) -> None:
-        # The coroutine lets nothing out; those who wait for it are told by _settle.
-        Deferred.fromCoroutine(self._commit(self._close(place)))
-
-    def _close(self, place: tuple[str, str, int, int]) -> _Group:
-        group = self._groups.pop(place)
-        if group.timer is not None and group.timer.active():
-            group.timer.cancel()
-        return group
-
-    async def _commit(self, group: _Group) -> None:
-        status = RX_T_APPN
-        try:
-            text = group.text(self._options.alphabet)
-            await self._host.inbound(self._text(group.first, text, group.at, group.key()))
-            status = ROK
-        except Exception:  # whatever went wrong up there, the SMSC keeps the parts and sends them again
-            _log.failure("a text in parts was not taken")
-        _settle(group, status)
-
-
-def _settle(group: _Group, status: int) -> None:
-    for answer in group.waiting:
-        answer.callback(status)
-
-
-def _joined(parts: dict[int, tuple[int, bytes]], total: int, alphabet: Alphabet) -> list[str]:
-    pieces: list[str] = []
-    run = b""
-    coding = -2
-    for number in range(1, total + 2):
-        part_coding, octets = parts.get(number, (-1, b""))
-        if part_coding != coding:
-            # Octets are joined before they are decoded: a pair may have been cut in two by the sender.
-            pieces.append(decode(run, coding, alphabet) if coding >= 0 else "")
-            run, coding = b"", part_coding
-            if coding < 0 and number <= total:
-                pieces.append(GAP)
-        run += octets
-    return pieces
+        return number_of(pdu.source_ton, pdu.source), to

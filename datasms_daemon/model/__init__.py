@@ -14,6 +14,7 @@ from datasms_daemon.model.handover import (
     HandoverResult,
     HookAnswer,
     HookCall,
+    InboundPart,
     InboundText,
     LineReceipt,
     LineStatus,
@@ -59,6 +60,7 @@ from datasms_daemon.model.submission import (
 )
 from datasms_daemon.model.words import (
     FINAL_STATES,
+    Alphabet,
     AttemptState,
     DeviceId,
     DeviceState,
@@ -84,6 +86,7 @@ __all__ = [
     "AcceptedMessage",
     "AcceptedSubmission",
     "AddressGone",
+    "Alphabet",
     "Attempt",
     "AttemptState",
     "AuditBreak",
@@ -112,6 +115,7 @@ __all__ = [
     "Idempotency",
     "Inbound",
     "InboundExplanation",
+    "InboundPart",
     "InboundRoute",
     "InboundStep",
     "InboundText",

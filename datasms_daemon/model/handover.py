@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datasms_daemon.model.directory import Device
 from datasms_daemon.model.outcomes import Outcome
-from datasms_daemon.model.words import DeviceId, LineName, LineState, MessageId, ReceiptState, Record
+from datasms_daemon.model.words import Alphabet, DeviceId, LineName, LineState, MessageId, ReceiptState, Record
 
 
 class Handover(Record, frozen=True):
@@ -110,6 +110,24 @@ class InboundText(Record, frozen=True):
     key: str
     address: dict[str, str] | None = None
     incomplete: bool = False
+
+
+class InboundPart(Record, frozen=True):
+    """One part of a long text from outside, ``number`` from 1 of ``total``; parts that belong together share sender,
+    recipient and ``reference``. ``octets`` are in the ``coding`` of GSM 03.38, 0 being ``alphabet``.
+    """
+
+    line: LineName
+    from_: str
+    to: str
+    reference: int
+    total: int
+    number: int
+    alphabet: Alphabet
+    coding: int
+    octets: bytes
+    at: int
+    key: str
 
 
 class LineStatus(Record, frozen=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NewType
+from typing import Literal, NewType
 
 import msgspec
 
@@ -12,6 +12,8 @@ PersonId = NewType("PersonId", str)
 GroupId = NewType("GroupId", str)
 DeviceId = NewType("DeviceId", str)
 LineName = NewType("LineName", str)
+Alphabet = Literal["gsm", "latin-1", "ascii"]
+"""What an SMSC takes data_coding 0 for."""
 Millis = NewType("Millis", int)
 
 

@@ -6,11 +6,10 @@ Sources: 3GPP TS 23.038 (GSM 03.38 alphabet), 3GPP TS 23.040 (concatenation), sh
 from __future__ import annotations
 
 import unicodedata
-from typing import Final, Literal
+from typing import Final
 
+from datasms_daemon.model import Alphabet as Alphabet
 from datasms_daemon.model import Record
-
-Alphabet = Literal["gsm", "latin-1", "ascii"]
 
 DEFAULT_CODING: Final = 0x00
 UCS2_CODING: Final = 0x08

@@ -34,3 +34,31 @@ FROM inbound WHERE target LIKE :like AND due_at <= :now ORDER BY due_at, seq LIM
 SELECT_NEXT_DUE = "SELECT min(due_at) FROM inbound WHERE due_at IS NOT NULL AND target LIKE :like"
 SETTLE = "UPDATE inbound SET due_at = NULL, effect = :effect WHERE seq = :seq AND due_at = :due_at"
 DEFER = "UPDATE inbound SET due_at = :until, tries = tries + :tried WHERE seq = :seq AND due_at = :due_at"
+
+# --- parts of long texts --------------------------------------------------------------------------------------------
+
+INSERT_PART = """
+INSERT INTO inbound_parts (line, key, sender, recipient, reference, total, number, alphabet, coding, octets, at, whole,
+    due_at)
+VALUES (:line, :key, :sender, :recipient, :reference, :total, :number, :alphabet, :coding, :octets, :at, :whole,
+    :due_at)
+"""
+SELECT_PART_BY_KEY = "SELECT whole, due_at FROM inbound_parts WHERE line = :line AND key = :key"
+SELECT_OPEN_PARTS = """
+SELECT whole, due_at, number, octets FROM inbound_parts
+WHERE line = :line AND sender = :sender AND recipient = :recipient AND reference = :reference AND total = :total
+    AND closed = 0 AND due_at IS NOT NULL
+"""
+SELECT_PARTS = """
+SELECT line, sender, recipient, reference, total, number, alphabet, coding, octets, at, key FROM inbound_parts
+WHERE line = :line AND whole = :whole AND due_at IS NOT NULL
+"""
+SELECT_DUE_PARTS = """
+SELECT DISTINCT line, whole FROM inbound_parts WHERE due_at <= :now ORDER BY line, whole LIMIT :limit
+"""
+SELECT_NEXT_DUE_PART = "SELECT min(due_at) FROM inbound_parts WHERE due_at IS NOT NULL"
+CLOSE_PARTS = (
+    "UPDATE inbound_parts SET closed = 1, due_at = :now WHERE line = :line AND whole = :whole AND due_at IS NOT NULL"
+)
+PARTS_DONE = "UPDATE inbound_parts SET due_at = NULL, octets = :nothing WHERE line = :line AND whole = :whole"
+PURGE_PARTS = "DELETE FROM inbound_parts WHERE due_at IS NULL AND at < :before"

@@ -283,6 +283,27 @@ CREATE TABLE inbound (
 CREATE INDEX inbound_target ON inbound (target, seq);
 CREATE INDEX inbound_due ON inbound (due_at) WHERE due_at IS NOT NULL;
 
+CREATE TABLE inbound_parts (
+    line TEXT NOT NULL,
+    key TEXT NOT NULL,
+    sender TEXT NOT NULL,
+    recipient TEXT NOT NULL,
+    reference INTEGER NOT NULL,
+    total INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    alphabet TEXT NOT NULL,
+    coding INTEGER NOT NULL,
+    octets BLOB NOT NULL,
+    at INTEGER NOT NULL,
+    whole TEXT NOT NULL,
+    closed INTEGER NOT NULL DEFAULT 0,
+    due_at INTEGER,
+    PRIMARY KEY (line, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX inbound_parts_open ON inbound_parts (line, sender, reference) WHERE closed = 0;
+CREATE INDEX inbound_parts_whole ON inbound_parts (line, whole);
+CREATE INDEX inbound_parts_due ON inbound_parts (due_at) WHERE due_at IS NOT NULL;
+
 CREATE TABLE audit (
     seq INTEGER PRIMARY KEY,
     at INTEGER NOT NULL,

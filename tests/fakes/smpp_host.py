@@ -19,6 +19,7 @@ from datasms_daemon.lines.smpp_pdu import ShortMessage
 from datasms_daemon.model import (
     Handover,
     HandoverResult,
+    InboundPart,
     InboundText,
     LineName,
     LineReceipt,
@@ -43,6 +44,7 @@ class FakeLineHost:
     def __init__(self) -> None:
         self.receipts: list[LineReceipt] = []
         self.texts: list[InboundText] = []
+        self.parts: list[InboundPart] = []
         self.rooms = 0
         self.is_failing = False
         self._held: list[Deferred[None]] | None = None
@@ -66,6 +68,11 @@ class FakeLineHost:
     def inbound(self, text: InboundText) -> Deferred[None]:
         if not self.is_failing:
             self.texts.append(text)
+        return self._committed()
+
+    def part(self, part: InboundPart) -> Deferred[None]:
+        if not self.is_failing:
+            self.parts.append(part)
         return self._committed()
 
     def _committed(self) -> Deferred[None]:

@@ -28,6 +28,7 @@ from datasms_daemon.model import (
     HandoverResult,
     HookAnswer,
     HookCall,
+    InboundPart,
     InboundText,
     Later,
     LineDown,
@@ -105,6 +106,9 @@ class LineHost:
 
     async def inbound(self, inbound: InboundText) -> None:
         raise AssertionError(inbound)
+
+    async def part(self, part: InboundPart) -> None:
+        raise AssertionError(part)
 
 
 class World:

@@ -173,6 +173,7 @@ continue = true
 enabled = false
 [inbound_routing]
 default = "account:office"
+reassembly_timeout = "3m"
 """
 
 NAMED_FILES = ("gateway.pem", "gateway.key", "clients.pem", "clients.key", "smsc-ca.pem", "firebase.json", "fcm-ca.pem")

@@ -22,6 +22,7 @@ from datasms_daemon.model import (
     Device,
     DeviceId,
     Handover,
+    InboundPart,
     InboundText,
     Later,
     LineDown,
@@ -108,6 +109,9 @@ class _Host:
 
     async def inbound(self, inbound: InboundText) -> None:
         raise AssertionError(inbound)
+
+    async def part(self, part: InboundPart) -> None:
+        raise AssertionError(part)
 
 
 class _World:

@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from datasms_daemon.config.records import SmppLine
-from datasms_daemon.lines.smpp_inbound import HOLD_S, MAX_HELD, MAX_REMEMBERED
+from datasms_daemon.lines.smpp_inbound import MAX_REMEMBERED
 from datasms_daemon.lines.smpp_pdu import DATA_SM, DELIVER_SM, MESSAGE_PAYLOAD, ShortMessage
 from datasms_daemon.lines.smpp_session import MAX_DELIVERIES
 from datasms_daemon.lines.smpp_status import ROK
@@ -99,107 +99,52 @@ def test_data_coding_0_is_what_the_line_is_configured_for(alphabet: str, text: s
 # Parts
 
 
-def test_parts_are_answered_when_the_whole_is_committed(bench: Bench) -> None:
+def places(bench: Bench) -> list[tuple[int, int, int, bytes]]:
+    """Reference, total, number and octets of the parts that were passed on."""
+    return [(one.reference, one.total, one.number, one.octets) for one in bench.host.parts]
+
+
+def test_each_part_is_answered_once_it_is_committed_i24(bench: Bench) -> None:
     bench.host.hold()
-    sent = bench.smsc.send_inbound(NUMBER, TO, LONG)
+    sent = bench.smsc.deliver(part(2, 3, b"b"))
     bench.net.settle()
-    assert texts(bench) == [LONG]
-    assert results(sent) == [None, None, None]
+    assert (sent.called, bench.host.texts) == (False, [])
+    (one,) = bench.host.parts
+    assert (one.line, one.from_, one.to, one.alphabet, one.coding) == ("smpp", NUMBER, TO, "gsm", 0)
+    assert places(bench) == [(7, 3, 2, b"b")]
     bench.host.release()
     bench.net.settle()
-    assert results(sent) == [ROK, ROK, ROK]
+    assert sent.result == ROK
 
 
-def test_parts_may_come_in_any_order_and_are_not_answered_before_the_last(bench: Bench) -> None:
-    sent = [bench.smsc.deliver(part(n, 3, content)) for n, content in ((3, b"c"), (1, b"a"))]
+def test_parts_are_known_by_sar_tlvs_and_by_16_bit_references(bench: Bench) -> None:
+    tlvs = {0x020C: b"\x01\x02", 0x020E: b"\x02", 0x020F: b"\x01"}
+    bench.smsc.deliver(ShortMessage(DELIVER_SM, 0, source="1", short_message=b"s", tlvs=tlvs))
+    udh = bytes((6, 8, 4, 1, 2, 2, 2))
+    bench.smsc.deliver(ShortMessage(DELIVER_SM, 0, source="2", esm_class=0x40, short_message=udh + b"u"))
     bench.net.settle()
-    assert (texts(bench), results(sent)) == ([], [None, None])
-    sent.append(bench.smsc.deliver(part(2, 3, b"b")))
-    bench.net.settle()
-    assert (texts(bench), results(sent)) == (["abc"], [ROK, ROK, ROK])
-
-
-def test_parts_by_sar_tlvs_and_by_16_bit_references_are_joined(bench: Bench) -> None:
-    for n in (1, 2):
-        tlvs = {0x020C: b"\x01\x02", 0x020E: b"\x02", 0x020F: bytes((n,))}
-        bench.smsc.deliver(ShortMessage(DELIVER_SM, 0, source="1", short_message=b"s%d" % n, tlvs=tlvs))
-        udh = bytes((6, 8, 4, 1, 2, 2, n))
-        bench.smsc.deliver(ShortMessage(DELIVER_SM, 0, source="2", esm_class=0x40, short_message=udh + b"u%d" % n))
-    bench.net.settle()
-    assert texts(bench) == ["s1s2", "u1u2"]
+    assert places(bench) == [(0x0102, 2, 1, b"s"), (0x0102, 2, 2, b"u")]
 
 
 def test_other_elements_of_a_header_are_passed_over(bench: Bench) -> None:
     ports = bytes((5, 4, 0x0B, 0x84, 0, 0))
-    for n in (1, 2):
-        udh = bytes((11,)) + ports + bytes((0, 3, 9, 2, n))
-        bench.smsc.deliver(ShortMessage(DELIVER_SM, 0, source="1", esm_class=0x40, short_message=udh + b"p%d" % n))
+    udh = bytes((11,)) + ports + bytes((0, 3, 9, 2, 1))
+    bench.smsc.deliver(ShortMessage(DELIVER_SM, 0, source="1", esm_class=0x40, short_message=udh + b"p"))
     alone = bytes((6,)) + ports
     bench.smsc.deliver(ShortMessage(DELIVER_SM, 0, source="2", esm_class=0x40, short_message=alone + b"alone"))
     bench.net.settle()
-    assert texts(bench) == ["p1p2", "alone"]
+    assert (places(bench), texts(bench)) == ([(9, 2, 1, b"p")], ["alone"])
 
 
-def test_a_pair_cut_in_two_by_the_sender_is_whole_again(bench: Bench) -> None:
-    octets = "😀".encode("utf-16-be")
-    bench.smsc.deliver(part(1, 2, octets[:2], data_coding=8))
-    bench.smsc.deliver(part(2, 2, octets[2:], data_coding=8))
-    bench.smsc.deliver(part(1, 2, b"a\x1b", reference=8))
-    bench.smsc.deliver(part(2, 2, b"eb", reference=8))
-    bench.net.settle()
-    assert texts(bench) == ["😀", "a€b"]
-
-
-def test_parts_of_two_alphabets_are_each_read_in_their_own(bench: Bench) -> None:
-    bench.smsc.deliver(part(1, 2, b"\x00"))
-    bench.smsc.deliver(part(2, 2, "č".encode("utf-16-be"), data_coding=8))
-    bench.net.settle()
-    assert texts(bench) == ["@č"]
-
-
-@pytest.mark.parametrize(
-    ("came", "told"), [((1, 3), "a[…]c"), ((2,), "[…]b[…]"), ((1,), "a[…]"), ((3,), "[…]c"), ((2, 3), "[…]bc")]
-)
-def test_what_is_there_is_told_after_a_minute(bench: Bench, came: tuple[int, ...], told: str) -> None:
-    sent = [bench.smsc.deliver(part(n, 3, b"?abc"[n : n + 1])) for n in came]
-    bench.net.advance(HOLD_S - 1)
-    assert texts(bench) == []
-    bench.net.advance(1)
-    assert (texts(bench), set(results(sent))) == ([told], {ROK})
-
-
-def test_too_many_unfinished_texts_push_out_the_oldest(bench: Bench) -> None:
-    for reference in range(MAX_HELD + 1):
-        bench.smsc.deliver(part(1, 2, b"x%d" % reference, reference=reference))
-    bench.net.settle()
-    assert texts(bench) == ["x0[…]"]
-
-
-def test_a_reference_used_again_begins_a_new_text(bench: Bench) -> None:
-    bench.smsc.deliver(part(1, 2, b"old"))
-    bench.smsc.deliver(part(1, 2, b"new"))
-    bench.smsc.deliver(part(2, 2, b"er"))
-    bench.net.settle()
-    assert texts(bench) == ["old[…]", "newer"]
-
-
-def test_parts_that_were_not_committed_come_again(bench: Bench, logged_failures: list[dict[str, object]]) -> None:
+def test_a_part_that_was_not_committed_comes_again(bench: Bench, logged_failures: list[dict[str, object]]) -> None:
     bench.host.is_failing = True
     sent = bench.smsc.send_inbound(NUMBER, TO, LONG)
     bench.net.settle()
-    assert [event["log_format"] for event in logged_failures] == ["a text in parts was not taken"]
     logged_failures.clear()
     bench.host.is_failing = False
     bench.net.advance(1)
-    assert (texts(bench), results(sent)) == ([LONG], [ROK, ROK, ROK])
-
-
-def test_stopping_lets_go_of_parts_without_an_answer() -> None:
-    b = Bench().start()
-    sent = b.smsc.deliver(part(1, 2, b"a"))
-    b.net.settle()
-    b.stop()
-    assert (sent.called, b.host.texts) == (False, [])
+    assert results(sent) == [ROK, ROK, ROK]
+    assert sorted(one.number for one in bench.host.parts) == [1, 2, 3]
 
 
 # Repeats
@@ -288,12 +233,12 @@ def test_a_repeat_after_a_restart_has_the_same_key_and_later_words_another() -> 
     assert first_key(smpp_options(), 0) != first_key(smpp_options(), 700)
 
 
-def test_a_part_repeated_after_the_whole_was_committed_is_only_answered(bench: Bench) -> None:
+def test_a_part_repeated_after_a_lost_answer_is_only_answered(bench: Bench) -> None:
     sent = bench.smsc.send_inbound(NUMBER, TO, LONG)
     bench.net.cables[0].move()
     bench.net.cables[0].cut()
-    bench.net.advance(HOLD_S + 5)
-    assert (texts(bench), results(sent)) == ([LONG], [ROK, ROK, ROK])
+    bench.net.advance(5)
+    assert (len(bench.host.parts), results(sent)) == (3, [ROK, ROK, ROK])
 
 
 def test_what_is_remembered_is_bounded(bench: Bench) -> None:
