@@ -57,6 +57,7 @@ from datasms_daemon.rules.inbound import OURSELVES, InboundRouter
 from datasms_daemon.rules.openings import Openings
 from datasms_daemon.rules.retry import Backoff
 from datasms_daemon.rules.senders import Senders
+from datasms_daemon.rules.suffixes import Suffixes
 from datasms_daemon.services import Services
 from datasms_daemon.store.operations import LineRow
 from datasms_daemon.store.store import Store
@@ -145,9 +146,10 @@ class Parts:
     def way(self, line: ILine, options: LineOptions, kept: LineRow) -> Way:
         """A line as dispatch keeps it."""
         to_devices = isinstance(options, DatasmsLine)
-        wording = self.wordings[options.name]
+        wording, sources = self.wordings[options.name], _suffixes(self.config).sources(options.name)
         facts = LineFacts(
-            options.name, options.driver, to_devices, line.lease_ms, options.share, wording, options.day_limit
+            options.name, options.driver, to_devices, line.lease_ms, options.share, wording, options.day_limit,
+            sources,
         )
         # SMPP paces itself, part by part.
         rate = options.rate if to_devices else None
@@ -159,7 +161,9 @@ class Parts:
         self.days = Days(zone_of(config))
         self.openings = Openings(calendars)
         self.wordings = wordings(config)
+        suffixes = _suffixes(config)
         for name, way in self.dispatch.ways.items():
+            way.facts = structs.replace(way.facts, sources=suffixes.sources(name))
             if name in self.wordings:
                 way.facts = structs.replace(way.facts, wording=self.wordings[name])
         self.texts.router = _inbound_router(config)
@@ -235,7 +239,18 @@ def _inbound_router(config: Config) -> InboundRouter:
         applications_of(config),
         reply_window,
         config.inbound_routing.default,
+        _suffixes(config),
     )
+
+
+def _suffixes(config: Config) -> Suffixes:
+    numbers = {
+        str(line.name): line.inbound_number
+        for line in config.line
+        if isinstance(line, SmppLine) and line.suffixes and line.inbound_number is not None
+    }
+    own = {name: sender.suffix for name, sender in config.sender.items() if sender.suffix is not None}
+    return Suffixes(numbers, own)
 
 
 def _secret(path: Path, random: RandomBytes) -> bytes:

@@ -138,6 +138,8 @@ def _smpp(place: str, line: SmppLine, problems: Problems) -> None:
     if not _SOURCE.fullmatch(line.source):
         right = "a number with +, a short code or up to 11 letters"
         problems.add(below(place, "source"), "cannot be shown as a sender", right, line.source)
+    if line.suffixes and line.inbound_number is None:
+        problems.add(below(place, "inbound_number"), "missing", "the number that suffixes stand behind")
     if line.inbound_number is not None and not _INBOUND_NUMBER.fullmatch(line.inbound_number):
         right = "a number with + or a short code"
         problems.add(below(place, "inbound_number"), "cannot be written to", right, line.inbound_number)

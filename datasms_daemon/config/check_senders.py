@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from datasms_daemon.config.problems import Problems, below
@@ -14,6 +15,7 @@ def check_senders(config: Config, problems: Problems) -> None:
     _options("sender_defaults", config.sender_defaults, config, problems)
     for name, options in config.sender.items():
         _options(below("sender", name), options, config, problems)
+    _suffixes(config, problems)
     for name, group in config.sender_group.items():
         place = below("sender_group", name)
         _options(place, group, config, problems)
@@ -27,6 +29,19 @@ def _options(place: str, options: SenderOptions, config: Config, problems: Probl
     check_references(below(place, "lines"), options.lines or (), lines, "line", problems)
     check_references(below(place, "priorities"), options.priorities or (), config.priority, "priority", problems)
     check_numbers(below(place, "numbers"), options.numbers or (), config, problems)
+
+
+def _suffixes(config: Config, problems: Problems) -> None:
+    taken: dict[str, str] = {}
+    for name, options in config.sender.items():
+        if options.suffix is None:
+            continue
+        place = below(below("sender", name), "suffix")
+        if not re.fullmatch("[0-9]{1,5}", options.suffix):
+            problems.add(place, "cannot stand behind a number", "1 to 5 digits", options.suffix)
+        elif options.suffix in taken:
+            problems.add(place, f"is that of {taken[options.suffix]}", "one of his own", options.suffix)
+        taken[options.suffix] = name
 
 
 def _parent(place: str, name: str, groups: Mapping[str, SenderGroup], problems: Problems) -> None:

@@ -71,6 +71,9 @@ class SmppLine(SmsLine, frozen=True, kw_only=True):
     inbound_number: Annotated[
         str | None, Meta(description="The number people write to on this line", examples=["+420603123456"])
     ] = None
+    suffixes: Annotated[
+        bool, Meta(description="People may write to inbound_number and a sender's suffix; his messages show it")
+    ] = False
     window: Annotated[int, Meta(description="Unanswered submit_sm at once", ge=1, le=1000)] = 10
     concatenation: Annotated[Literal["udh", "sar", "payload"], Meta(description="How a long text travels")] = "udh"
     id_format: Annotated[

@@ -20,7 +20,7 @@ from datasms_daemon.config.kinds import DAY, HOUR, MINUTE, SECOND, Duration, Opt
 from datasms_daemon.config.limits import Flood
 from datasms_daemon.config.lines import DatasmsLine, LineOptions, SmppLine
 from datasms_daemon.config.routing import Rule, StepOptions, When
-from datasms_daemon.config.senders import SenderGroup, SenderOptions
+from datasms_daemon.config.senders import Sender, SenderGroup, SenderOptions
 from datasms_daemon.config.texts import Text
 from datasms_daemon.model import LineName, OnUnknown
 
@@ -39,6 +39,7 @@ __all__ = [
     "Mxservice",
     "Priority",
     "Rule",
+    "Sender",
     "SenderGroup",
     "SenderOptions",
     "SmppLine",
@@ -174,7 +175,7 @@ class Config(Options, frozen=True, kw_only=True):
         ),
     ] = {}
     sender: Annotated[
-        dict[str, SenderOptions],
+        dict[str, Sender],
         Meta(description="Senders that differ from their groups and from [sender_defaults]", examples=["monitoring"]),
     ] = {}
     sender_group: Annotated[

@@ -59,6 +59,13 @@ class SenderOptions(Options, frozen=True, kw_only=True):
     ] = None
 
 
+class Sender(SenderOptions, frozen=True, kw_only=True):
+    suffix: Annotated[
+        str | None,
+        Meta(description="Digits of his own behind the number of lines with suffixes", examples=["17"]),
+    ] = None
+
+
 class SenderGroup(SenderOptions, frozen=True, kw_only=True):
     members: Annotated[tuple[str, ...], Meta(description="Names of senders", examples=[["monitoring", "plc"]])] = ()
     parent: Annotated[

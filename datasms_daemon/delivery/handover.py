@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 from msgspec import structs
@@ -40,7 +40,7 @@ SWEEP = 200
 class LineFacts(msgspec.Struct, frozen=True):
     """What a unit needs to know of a line. ``to_devices``: it goes to the person's devices, which drop repeats.
     ``share``: one place in so many goes to lower ranks. ``wording``: what leaves of a message there. ``day_limit``:
-    hand-overs of a day."""
+    hand-overs of a day. ``sources``: the numbers of senders that have one of their own on it."""
 
     name: LineName
     driver: str
@@ -49,6 +49,7 @@ class LineFacts(msgspec.Struct, frozen=True):
     share: int
     wording: Wording
     day_limit: int | None = None
+    sources: Mapping[str, str] = {}
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -171,6 +172,7 @@ def prepare(
         created_at=message.created_at,
         valid_until=message.valid_until,
         devices=devices,
+        source=line.sources.get(message.sender),
     )
 
 

@@ -178,7 +178,8 @@ class SmppDriver:
         if down.state is LineState.DOWN:
             return HandoverResult(LineDown(down.reason or "refused"))
         self._reference = (self._reference + 1) % 0x10000
-        parts = parts_for(handover, self._options, self._source, self._reference, self._clock.now_ms())
+        source = self._source if handover.source is None else source_address(handover.source)
+        parts = parts_for(handover, self._options, source, self._reference, self._clock.now_ms())
         if isinstance(parts, NotSent):
             return HandoverResult(parts)
         self._busy += 1

@@ -11,6 +11,7 @@ class Handover(Record, frozen=True):
     """One message for one line, claimed and committed as ``sending`` before the driver sees it.
 
     ``held_back``: a device is left out because it may have the message from an earlier attempt and would show it twice.
+    ``source``: the number that the message must show instead of the line's own.
     """
 
     message: MessageId
@@ -24,6 +25,7 @@ class Handover(Record, frozen=True):
     valid_until: int
     devices: tuple[Device, ...] = ()
     held_back: bool = False
+    source: str | None = None
 
 
 class Content(Record, frozen=True):

@@ -10,6 +10,7 @@ from datasms_daemon.model import Destination, InboundRoute, InboundStep, Inbound
 from datasms_daemon.rules.conditions import number_check, split_not, text_check, word_check
 from datasms_daemon.rules.numbers import normalise
 from datasms_daemon.rules.patterns import TEXT_REACH, compile_pattern
+from datasms_daemon.rules.suffixes import Suffixes
 from datasms_daemon.rules.templates import fill, marks
 
 ACCOUNT = "account:"
@@ -123,12 +124,14 @@ class InboundRouter:
         applications: Container[str],
         reply_window: Callable[[str], int],
         default: str | None,
+        suffixes: Suffixes | None = None,
     ) -> None:
         self._rules = tuple(_Rule(rule, options.alias) for rule in options.inbound if rule.enabled)
         self._country = country
         self._applications = applications
         self._reply_window = reply_window
         self._default = default
+        self._suffixes = suffixes or Suffixes({}, {})
 
     def route(self, inbound: InboundText, facts: InboundFacts) -> InboundRoute:
         """All destinations, and why. A rule that continues is looked past as if it had not matched."""
@@ -141,8 +144,9 @@ class InboundRouter:
                 found.setdefault((destination.target, destination.text), destination)
                 if not rule.goes_on:
                     return InboundRoute(tuple(found.values()), tuple(looks))
-        for step, look in (("last sender", self._last_sender), ("default", self._by_default)):
-            target, verdict = look(facts)
+        steps = (("suffix", self._by_suffix), ("last sender", self._last_sender), ("default", self._by_default))
+        for step, look in steps:
+            target, verdict = look(inbound, facts)
             looks.append(InboundStep(step, verdict))
             if target is not None:
                 found.setdefault((target, inbound.text), Destination(target, inbound.text, step))
@@ -186,15 +190,28 @@ class InboundRouter:
             return target, f"{to[:32]!r} is no phone number"
         return FORWARD + number, _BACK if number == inbound.from_ else None
 
-    def _last_sender(self, facts: InboundFacts) -> tuple[str | None, str]:
+    def _by_suffix(self, inbound: InboundText, facts: InboundFacts) -> tuple[str | None, str]:
+        sender = self._suffixes.sender(inbound.line, inbound.to)
+        if sender is None:
+            return None, "it was not written to a sender's own number"
+        target = _target_of(sender)
+        # What goes to an account may be read later by who has no right yet; an application is there or not.
+        obstacle = self._unreadable(target, facts) if target.startswith(APP) else None
+        return (None, f"it is {sender}'s, but {obstacle}") if obstacle else (target, f"it is {sender}'s")
+
+    def _last_sender(self, _: InboundText, facts: InboundFacts) -> tuple[str | None, str]:
         last = next((one for one in facts.sent if one.sender not in (FORWARDER, OURSELVES)), None)
         if last is None:
             return None, "nobody has written to this number"
         if facts.now - last.at > self._reply_window(last.sender):
             return None, f"{last.sender} wrote too long ago for its reply_window"
-        target = last.sender if last.sender.startswith(APP) else ACCOUNT + last.sender
+        target = _target_of(last.sender)
         unreadable = self._unreadable(target, facts)
         return (None, f"it was {last.sender}, but {unreadable}") if unreadable else (target, f"it was {last.sender}")
 
-    def _by_default(self, _: InboundFacts) -> tuple[str | None, str]:
+    def _by_default(self, _: InboundText, __: InboundFacts) -> tuple[str | None, str]:
         return self._default, "there is none" if self._default is None else self._default
+
+
+def _target_of(sender: str) -> str:
+    return sender if sender.startswith(APP) else ACCOUNT + sender

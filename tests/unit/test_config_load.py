@@ -82,6 +82,7 @@ when_over = "refuse"
 bind = "pair"
 source = "+420603123456"
 inbound_number = "90211"
+suffixes = true
 window = 5
 alphabet = "latin-1"
 concatenation = "sar"
@@ -113,6 +114,9 @@ o2 = ["^\\+42060[12]", "^\\+42072"]
 [sender.monitoring]
 lines = ["!sms-o2"]
 calendar = "office"
+suffix = "17"
+[sender.plc]
+suffix = "18"
 [sender_group.machines]
 members = ["monitoring", "plc"]
 parent = "technical"

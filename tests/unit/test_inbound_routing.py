@@ -8,6 +8,7 @@ from datasms_daemon.config.kinds import HOUR
 from datasms_daemon.config.records import Config, InboundRule, When
 from datasms_daemon.model import InboundRoute, InboundText, LineName, PersonId
 from datasms_daemon.rules.inbound import InboundFacts, InboundRouter, Sent
+from datasms_daemon.rules.suffixes import Suffixes
 
 NUMBER = "+420603123456"
 DUTY = "+420777123456"
@@ -127,7 +128,28 @@ def test_what_is_just_forwarded_to_a_number_does_not_go_round() -> None:
     assert "might go round" in route.steps[1].verdict
 
 
-# Last sender, default
+# Suffix, last sender, default
+
+
+@pytest.mark.parametrize(
+    ("to", "line", "target"),
+    [
+        ("+42060300000017", "sms-o2", "account:monitoring"),
+        ("42060300000017", "sms-o2", "account:monitoring"),
+        ("+4206030000005", "sms-o2", "app:info"),
+        ("+4206030000006", "sms-o2", "account:crm"),
+        ("+420603000000", "sms-o2", "account:crm"),
+        ("+42060300000099", "sms-o2", "account:crm"),
+        ("+42060300000017", "sms-2", "account:crm"),
+        ("", "sms-o2", "account:crm"),
+    ],
+)
+def test_who_writes_to_a_senders_own_number_answers_him(to: str, line: str, target: str) -> None:
+    """A suffix goes before the last sender."""
+    suffixes = Suffixes({"sms-o2": "+420603000000"}, {"monitoring": "17", "app:info": "5", "app:gone": "6"})
+    routes = InboundRouter(Config(inbound=()), "CZ", ("info",), lambda sender: HOUR, None, suffixes)
+    inbound = InboundText(LineName(line), NUMBER, to, "yes", 0, "1")
+    assert targets(routes.route(inbound, facts(("crm", 5)))) == [target]
 
 
 def test_an_answer_goes_to_who_wrote_last_within_his_window() -> None:
@@ -151,7 +173,7 @@ def test_applications_get_answers_to_what_they_sent() -> None:
 def test_nothing_goes_to_a_sender_that_may_not_read_it() -> None:
     route = router(default="account:office").route(text("yes"), facts(("monitoring", 10)))
     assert targets(route) == ["account:office"]
-    assert route.steps[1].verdict == "it was monitoring, but no sender 'monitoring' may read what comes in"
+    assert route.steps[2].verdict == "it was monitoring, but no sender 'monitoring' may read what comes in"
 
 
 def test_what_the_daemon_wrote_itself_is_no_question_of_anybody() -> None:
@@ -165,6 +187,7 @@ def test_every_look_is_told_in_its_order() -> None:
         ("receipt", "it is none: those are told apart at the line"),
         ("rule pizza", "not this text"),
         ("rule abroad", "not from this number"),
+        ("suffix", "it was not written to a sender's own number"),
         ("last sender", "nobody has written to this number"),
         ("default", "there is none"),
     ]

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 
 from datasms_daemon.config.inbound import InboundRouting
 from datasms_daemon.config.kinds import Duration
-from datasms_daemon.config.records import InboundRule, SenderOptions, When
+from datasms_daemon.config.records import InboundRule, Sender, SmppLine, When
 from datasms_daemon.model import InboundText, LineName, MessageQuery
 from datasms_daemon.store import messages
 from tests.fakes.daemon import NUMBER, PERSON, FakeDaemon, FakeTime, add_person, configuration, done, draft
@@ -100,7 +100,7 @@ def test_an_answer_after_the_window_goes_to_the_default(tmp_path: Path) -> None:
 
 def test_the_window_is_the_senders_own(tmp_path: Path) -> None:
     world = World(tmp_path)
-    never = msgspec.structs.replace(world.config, sender={"crm": SenderOptions(reply_window=Duration(0))})
+    never = msgspec.structs.replace(world.config, sender={"crm": Sender(reply_window=Duration(0))})
     world.daemon.parts.configure(never, {})
     world.daemon.submit(draft("Are you coming?"))
     world.time.advance(1)
@@ -148,6 +148,24 @@ def test_a_text_forwarded_to_a_person_that_is_gone_stays_in_the_store(
     assert world.sent() == []
     assert len(logged_failures) == 1
     logged_failures.clear()
+
+
+def test_a_senders_messages_show_the_number_that_answers_to_him_go_to(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    sms = SmppLine(name=LineName("sms-a"), host="a", system_id="a", inbound_number="+420603000000", suffixes=True)
+    replace = msgspec.structs.replace
+    world.daemon.parts.configure(replace(world.config, line=(sms,), sender={"crm": Sender(suffix="17")}), {})
+    for sender in ("crm", "erp"):
+        world.daemon.submit(draft(f"from {sender}"), sender)
+    world.time.advance(0)
+    assert [(one.text, one.source) for one in world.lines["sms-a"].sends] == [
+        ("from crm", "+42060300000017"),
+        ("from erp", None),
+    ]
+    world.daemon.submit(draft("later"), "erp")
+    inbound = InboundText(LineName("sms-a"), NUMBER, "+42060300000017", "Yes", world.daemon.now, "1")
+    done(Deferred.fromCoroutine(world.daemon.parts.host.inbound(inbound)))
+    assert world.texts("crm") == ["Yes"]
 
 
 def test_explain_stores_nothing_and_tells_who_wrote(tmp_path: Path) -> None:

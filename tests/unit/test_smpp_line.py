@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from msgspec.structs import replace
 
 from datasms_daemon.demo.smsc import Fault, Reply
 from datasms_daemon.lines.smpp_pdu import MESSAGE_PAYLOAD, ShortMessage
@@ -30,6 +31,13 @@ def bench() -> Iterator[BenchMaker]:
 
 
 # Handing over
+
+
+def test_a_message_shows_its_senders_own_number_where_it_has_one(bench: BenchMaker) -> None:
+    b = bench()
+    b.send(replace(handover(), source="+42060000000017"))
+    ((_, pdu),) = b.smsc.submissions
+    assert (pdu.source_ton, pdu.source_npi, pdu.source) == (1, 1, "42060000000017")
 
 
 def test_a_message_is_accepted_under_the_id_of_the_smsc(bench: BenchMaker) -> None:
