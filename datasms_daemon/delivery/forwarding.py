@@ -13,6 +13,7 @@ from datasms_daemon.model import (
     Draft,
     Idempotency,
     KeyReused,
+    Limited,
     PersonId,
     Recipient,
     Refused,
@@ -26,7 +27,7 @@ from datasms_daemon.store.store import Store
 BATCH = 50
 RETRY_MS = 10_000
 
-Accept = Callable[[Submission], Awaitable[AcceptedSubmission | Refused | KeyReused]]
+Accept = Callable[[Submission], Awaitable[AcceptedSubmission | Refused | Limited | KeyReused]]
 
 
 class Forwarding:
@@ -47,14 +48,20 @@ class Forwarding:
                 effect = await self._forward(waiting)
             except DiskFull:
                 return now + RETRY_MS
-            await self._settle(waiting, effect)
+            if isinstance(effect, int):
+                await self._defer(waiting, effect)
+            else:
+                await self._settle(waiting, effect)
         return await self._store.read(lambda db: inbound.next_due(db, FORWARD))
 
     async def _settle(self, waiting: Waiting, effect: str) -> None:
         await self._store.write(lambda db: inbound.settle(db, waiting, effect))
 
-    async def _forward(self, waiting: Waiting) -> str:
-        """What became of it, as one word that is kept."""
+    async def _defer(self, waiting: Waiting, until: int) -> None:
+        await self._store.write(lambda db: inbound.defer(db, waiting, until, tried=True))
+
+    async def _forward(self, waiting: Waiting) -> str | int:
+        """What became of it, as one word that is kept; UTC ms: a quota or the flood guard lets it go then."""
         destination = waiting.destination
         # Its own may be gone from the configuration by now.
         priority = destination.priority if destination.priority in self._priorities() else "normal"
@@ -64,6 +71,8 @@ class Forwarding:
         answer = await self._accept(Submission(FORWARDER, (draft,), idempotency=known_by))
         if isinstance(answer, AcceptedSubmission):
             return "forwarded"
+        if isinstance(answer, Limited):
+            return answer.until
         self._log.error("a text of {why} could not be forwarded: it is kept and goes nowhere", why=destination.why)
         return "refused"
 
