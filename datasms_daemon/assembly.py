@@ -10,21 +10,26 @@ from typing import TypeVar
 
 from msgspec import structs
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorCore, IReactorThreads, IReactorUNIX
+from twisted.internet.interfaces import IReactorCore, IReactorProcess, IReactorThreads, IReactorUNIX
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
+from datasms_daemon.apps.external import ExternalProgram
 from datasms_daemon.apps.registration import Completed, RegistrationApp
 from datasms_daemon.channels._connect import Reactor as ChannelReactor
 from datasms_daemon.channels.presence import Presence
+from datasms_daemon.config.applications import Application
 from datasms_daemon.config.calendars import calendars_of
 from datasms_daemon.config.check_inbound import applications_of
 from datasms_daemon.config.kinds import HOUR
+from datasms_daemon.config.plugins import plugin
 from datasms_daemon.config.records import Config, DatasmsLine, LineOptions, SmppLine
 from datasms_daemon.config.units import parse_zone
 from datasms_daemon.crypto.certificates import write_private
 from datasms_daemon.delivery import held
+from datasms_daemon.delivery.application_host import Services as Hosts
+from datasms_daemon.delivery.applications import Applications
 from datasms_daemon.delivery.backend import Backend
 from datasms_daemon.delivery.changes import Changes
 from datasms_daemon.delivery.channels import ChannelHost, Channels
@@ -35,7 +40,7 @@ from datasms_daemon.delivery.dispatch import Dispatch
 from datasms_daemon.delivery.forwarding import Forwarding
 from datasms_daemon.delivery.handover import LineFacts
 from datasms_daemon.delivery.host import LineHost
-from datasms_daemon.delivery.inbound import InboundTexts
+from datasms_daemon.delivery.inbound import REGISTRATION, InboundTexts
 from datasms_daemon.delivery.keys import Keys
 from datasms_daemon.delivery.reassembly import Reassembly
 from datasms_daemon.delivery.receipts import Receipts
@@ -43,17 +48,28 @@ from datasms_daemon.delivery.registration import RegistrationNumbers
 from datasms_daemon.delivery.ways import Way
 from datasms_daemon.delivery.withdrawal import Withdrawals
 from datasms_daemon.delivery.wording import wordings
-from datasms_daemon.interfaces import ILine, IOperatedChannel
+from datasms_daemon.errors import ConfigError
+from datasms_daemon.interfaces import IApplication, ILine, IOperatedChannel
 from datasms_daemon.lines.datasms import DatasmsDriver
 from datasms_daemon.lines.smpp import smpp_line
-from datasms_daemon.model import DeviceId, InboundText, LineName, Progress, Submission
+from datasms_daemon.model import (
+    AcceptedSubmission,
+    DeviceId,
+    KeyReused,
+    Limited,
+    LineName,
+    MessageId,
+    Progress,
+    Refused,
+    Submission,
+)
 from datasms_daemon.ops.clock import Clock
 from datasms_daemon.ops.disk import DiskRoom
 from datasms_daemon.ops.ids import IdSource
 from datasms_daemon.ops.metrics import Metrics
 from datasms_daemon.rules.calendars import Calendar
 from datasms_daemon.rules.days import Days
-from datasms_daemon.rules.inbound import OURSELVES, InboundRouter
+from datasms_daemon.rules.inbound import APP, OURSELVES, InboundRouter
 from datasms_daemon.rules.openings import Openings
 from datasms_daemon.rules.retry import Backoff
 from datasms_daemon.rules.senders import Senders
@@ -68,7 +84,7 @@ SECRET_BYTES = 32
 REPLY_WINDOW = 72 * HOUR
 
 
-class Reactor(ChannelReactor, IReactorCore, IReactorThreads, IReactorUNIX):
+class Reactor(ChannelReactor, IReactorCore, IReactorProcess, IReactorThreads, IReactorUNIX):
     """What the parts need of a reactor."""
 
 
@@ -111,22 +127,31 @@ class Parts:
             lambda: self.config, store, now, random, numbers, mac_key, self.receipts, self.presence,
             lambda: self.services.server_keys, lambda call: self.channels.hook(call), lambda: self.wordings,
         )  # fmt: skip
-        application = RegistrationApp(store, now, new_id, pepper, self._in_thread, self._pause, self._registered)
-        directory = self._inbound(application.received, numbers)
+        self.registration = RegistrationApp(store, now, new_id, pepper, self._in_thread, self._pause, self._registered)
+        directory = self._inbound(numbers)
         room = DiskRoom(state_dir, config.store.min_free, now)
         self.core = Core(
             config, store, now, new_id, mac_key, self.keys, directory, self.dispatch, self.channels, self.texts,
-            self.changes, self.metrics, room.has_room, calendars, self._openings,
+            self.applications, self.changes, self.metrics, room.has_room, calendars, self._openings,
         )  # fmt: skip
 
-    def _inbound(self, register: Callable[[InboundText], Awaitable[None]], numbers: RegistrationNumbers) -> Directory:
+    def _accept(self, asked: Submission) -> Awaitable[AcceptedSubmission | Refused | Limited | KeyReused]:
+        return self.core.accept(asked)
+
+    def _inbound(self, numbers: RegistrationNumbers) -> Directory:
         """What comes from outside: texts, receipts, services that call."""
         now = self.clock.now_ms
-        forwarding = Forwarding(self.store, lambda asked: self.core.accept(asked), lambda: self.config.priority)
-        self.texts = InboundTexts(
-            self.store, now, _inbound_router(self.config), register, self.keys.readers, self.metrics, self._forget,
-            self.deadlines.add(forwarding.work),
+        self.applications = Applications(
+            self.store, self._application,
+            Hosts(self.store, self._accept, lambda: self.config, self.registration.complete, self._sent_by),
+            self._reactor, now, self._random.random, self.metrics,
         )  # fmt: skip
+        forwarding = Forwarding(self.store, self._accept, lambda: self.config.priority)
+        self.texts = InboundTexts(
+            self.store, now, _inbound_router(self.config), self.registration.received, self.keys.readers, self.metrics,
+            self._forget, *(self.deadlines.add(chore) for chore in (forwarding.work, self.applications.work)),
+        )  # fmt: skip
+        self.texts.registers = _registers(self.config)
         reassembly = Reassembly(self.store, lambda: self.config.inbound_routing.reassembly_timeout, self.texts.received)
         reassembly.pull = self.deadlines.add(reassembly.work)
         self.host = LineHost(self.dispatch, self.receipts, self.texts, reassembly, self.metrics)
@@ -148,7 +173,13 @@ class Parts:
         to_devices = isinstance(options, DatasmsLine)
         wording, sources = self.wordings[options.name], _suffixes(self.config).sources(options.name)
         facts = LineFacts(
-            options.name, options.driver, to_devices, line.lease_ms, options.share, wording, options.day_limit,
+            options.name,
+            options.driver,
+            to_devices,
+            line.lease_ms,
+            options.share,
+            wording,
+            options.day_limit,
             sources,
         )
         # SMPP paces itself, part by part.
@@ -161,12 +192,13 @@ class Parts:
         self.days = Days(zone_of(config))
         self.openings = Openings(calendars)
         self.wordings = wordings(config)
+        self.texts.router = _inbound_router(config)
+        self.texts.registers = _registers(config)
         suffixes = _suffixes(config)
         for name, way in self.dispatch.ways.items():
             way.facts = structs.replace(way.facts, sources=suffixes.sources(name))
             if name in self.wordings:
                 way.facts = structs.replace(way.facts, wording=self.wordings[name])
-        self.texts.router = _inbound_router(config)
         self.core.configure(config, calendars)
 
     async def look_again(self) -> int:
@@ -208,7 +240,25 @@ class Parts:
     def _pause(self, ms: int) -> Awaitable[None]:
         return deferLater(self._reactor, ms / 1000, lambda: None)
 
+    def _sent_by(self, message: MessageId, application: str) -> None:
+        self.applications.sent(message, application)
+
+    def _application(self, options: Application) -> Callable[[], IApplication]:
+        """What makes applications of these options. ConfigError: they cannot be used."""
+        if options.plugin is None:
+            return lambda: ExternalProgram(options.command, options.options, self._reactor, self._reactor)
+        try:
+            found = plugin(options.plugin)
+            if found is None:
+                raise ValueError("there is no such plugin")
+            found.application(options.options)
+        except ValueError as error:
+            raise ConfigError([f"application {options.name}: {error}"]) from error
+        maker = found.application
+        return lambda: maker(options.options)
+
     def _finished(self, progress: Progress) -> None:
+        self.applications.ended(progress)
         self.metrics.finished.labels(progress.state.value, progress.code or "").inc()
 
     def _forget(self, device: DeviceId) -> None:
@@ -241,6 +291,11 @@ def _inbound_router(config: Config) -> InboundRouter:
         config.inbound_routing.default,
         _suffixes(config),
     )
+
+
+def _registers(config: Config) -> bool:
+    """Whether registrations are completed at the door, and not by an application that is configured for it."""
+    return all(f"{APP}{one.name}" != REGISTRATION for one in config.application)
 
 
 def _suffixes(config: Config) -> Suffixes:

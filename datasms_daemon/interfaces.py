@@ -5,7 +5,7 @@ Methods that return an awaitable return a coroutine or a Deferred; whoever calls
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from zope.interface import Attribute, Interface
 
@@ -27,11 +27,14 @@ from datasms_daemon.model import (
     MessageId,
     NewRegistration,
     Outcome,
+    Person,
     PushOrder,
     PushReceipt,
     Reach,
+    ReceivedText,
     Registration,
     RegistrationState,
+    SentNotice,
     Verdict,
 )
 
@@ -191,10 +194,54 @@ class IBackend(Interface):
         """A service's call for one of our channels (IHookedChannel.hook). None: no such channel takes calls."""
 
 
+class IApplicationHost(Interface):
+    """What the daemon does for one application. ValueError says in one sentence why something cannot be done."""
+
+    name: str = Attribute("The application's name; its messages are those of the sender ``app:NAME``.")
+
+    def send(to: str, text: str, priority: str | None, key: str | None, reference: str | None) -> Awaitable[str]:
+        """The id of a committed message to a number or ``person:ID``. The same ``key`` never makes a second one."""
+
+    def reply(text_id: int, text: str) -> Awaitable[str]:
+        """The id of the one answer to a text, to whoever wrote it; a second answer to it is the first."""
+
+    def person(who: str) -> Awaitable[Person | None]:
+        """Who has a phone number, or the person ``person:ID``; None: nobody."""
+
+    def complete_registration(text_id: int, number: str) -> Awaitable[bool]:
+        """Whether the registration number, which came by this SMS, was good: it proves the phone that the SMS came
+        from. Asked again, the answer is the same."""
+
+    def failed(reason: str) -> None:
+        """The application cannot go on: it is shut down and started again."""
+
+
 class IApplication(Interface):
-    """What inbound rules can hand a text to."""
+    """What texts from outside are handed to, one after the other.
 
-    name: str = Attribute("As in a rule's ``app:NAME``.")
+    What raises or takes longer than the configured time-out ends it, and another one is made after a pause.
+    """
 
-    def received(inbound: InboundText) -> Awaitable[None]:
-        """Returns once what the text led to is committed. A repeat of the same delivery changes nothing."""
+    def init(host: IApplicationHost) -> Awaitable[None]:
+        """Called first; nothing else is before it has ended."""
+
+    def received(text: ReceivedText) -> Awaitable[None]:
+        """Returns once the text is dealt with: it is not handed over again. It may be, after a crash."""
+
+    def notification(notice: SentNotice) -> Awaitable[None]:
+        """A message that it sent has ended; told again after a crash."""
+
+    def idle() -> Awaitable[None]:
+        """Called when it had nothing to do for the configured time."""
+
+    def shutdown() -> Awaitable[None]:
+        """Called last, also after a failure: lets go of all it holds."""
+
+
+class IApplicationPlugin(Interface):
+    """Makes applications: a Twisted plugin, or an entry point of the group ``datasms.applications``."""
+
+    name: str = Attribute("As in the configuration's ``plugin``.")
+
+    def application(options: Mapping[str, str]) -> IApplication:
+        """A new application with these options. ValueError: they cannot be used."""

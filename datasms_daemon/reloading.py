@@ -13,6 +13,7 @@ from datasms_daemon.assembly import Parts, lines_of
 from datasms_daemon.config.calendars import calendars_of
 from datasms_daemon.config.changes import changes, names
 from datasms_daemon.config.load import Loaded, changes_needing_restart, load_with_warnings
+from datasms_daemon.delivery.applications import Makers
 from datasms_daemon.errors import ConfigError, DatasmsError
 from datasms_daemon.interfaces import ILine, IOperatedChannel
 from datasms_daemon.listeners import Listeners
@@ -32,6 +33,7 @@ class _Made(NamedTuple):
     drivers: Mapping[LineName, ILine]
     channels: dict[str, IOperatedChannel]
     calendars: Mapping[str, Calendar]
+    makers: Makers
 
 
 class Reloading:
@@ -89,6 +91,7 @@ class Reloading:
         different = changes(self._config, loaded.config)
         await self._use(made)
         await self._parts.look_again()
+        await self._parts.applications.use(loaded.config.application, made.makers)
         self._noted = (loaded.hash, self._parts.clock.now_ms(), by)
         await self._note(by, "configuration loaded", loaded.hash)
         self._log.info("the new configuration is in use")
@@ -103,7 +106,8 @@ class Reloading:
         drivers = {
             name: self._parts.line(options) for name, options in lines_of(config).items() if old.get(name) != options
         }
-        made = _Made(loaded, drivers, self._parts.channels_of(config), calendars_of(config))
+        makers = self._parts.applications.makers(config.application)
+        made = _Made(loaded, drivers, self._parts.channels_of(config), calendars_of(config), makers)
         self._listeners.reload_certificates()
         return made
 

@@ -87,6 +87,7 @@ class DaemonService(Service):
         kept = await store.read(operations.lines)
         drivers = {name: parts.line(options) for name, options in lines_of(self._config).items()}
         channels = parts.channels_of(self._config)
+        makers = parts.applications.makers(self._config.application)
         self._listeners = Listeners(self._config, parts, self._reactor)
         self._reloading = Reloading(
             self._config_file, self._env, self._loaded, parts, self._listeners, self._notifier, self._step
@@ -104,6 +105,8 @@ class DaemonService(Service):
         for driver in drivers.values():
             driver.start(parts.host)
         await parts.look_again()
+        await parts.applications.start()
+        await parts.applications.use(self._config.application, makers)
         parts.deadlines.pull(clock.now_ms())
         for name in await store.read(recovery.waiting_lines):
             parts.dispatch.wake(name)
@@ -175,6 +178,7 @@ class DaemonService(Service):
         if parts is not None:
             parts.core.set_ready("stopping")
             await self._step("stopping deadlines", parts.deadlines.stop)
+            await self._step("stopping applications", parts.applications.stop)
             parts.withdrawals.stop()
             await self._step("draining", lambda: parts.dispatch.stop(DRAIN_S))
             for way in tuple(parts.dispatch.ways.values()):

@@ -11,10 +11,8 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 from twisted.logger import Logger
-from zope.interface import implementer
 
 from datasms_daemon.crypto import tokens
-from datasms_daemon.interfaces import IApplication
 from datasms_daemon.model import (
     Destination,
     Device,
@@ -31,6 +29,7 @@ from datasms_daemon.rules import registration as rules
 from datasms_daemon.rules.registration import RegistrationNumber
 from datasms_daemon.store import directory, operations, registrations
 from datasms_daemon.store import inbound as inbound_texts
+from datasms_daemon.store.inbound import Waiting
 from datasms_daemon.store.registrations import Pending
 from datasms_daemon.store.store import Db, Store
 
@@ -59,11 +58,9 @@ class Completed(msgspec.Struct, frozen=True):
         return tuple(Draft((Recipient("", person=person),), text, PRIORITY) for person, text in told)
 
 
-@implementer(IApplication)
 class RegistrationApp:
     """Completes registrations. ``in_thread`` runs the slow hash; ``completed`` tells those who wait for it."""
 
-    name = "registration"
     _log = Logger()
 
     def __init__(
@@ -85,23 +82,60 @@ class RegistrationApp:
         self._completed = completed
 
     async def received(self, inbound: InboundText) -> None:
-        """Handles one text; returns once what it led to is committed."""
-        number = rules.parse(inbound.text)
+        """Handles one text; returns once what it led to is committed: the event without the text, and what it leads
+        to, once however often it is delivered."""
+        event = msgspec.structs.replace(inbound, text="")
+        await self._process(
+            inbound, inbound.text, lambda db: inbound_texts.add(db, event, _HERE, directory.owner(db, inbound.from_))
+        )
+
+    async def complete(self, waiting: Waiting, number: str) -> bool:
+        """Whether the number was good that an application found in a stored SMS; always the same answer."""
+        if waiting.effect is not None:
+            return waiting.effect == _GOOD
+
+        def is_first(db: Db) -> bool:
+            now_waiting = inbound_texts.waiting(db, waiting.seq, waiting.destination.target)
+            if now_waiting is None or now_waiting.effect is not None:
+                return False
+            inbound_texts.set_effect(db, waiting.seq, _WRONG)
+            return True
+
+        text = number if rules.is_registration(number) else rules.sms_text(number)
+        completed = await self._process(
+            waiting.text, text, is_first, lambda db: inbound_texts.set_effect(db, waiting.seq, _GOOD)
+        )
+        return completed is not None
+
+    async def _process(
+        self,
+        inbound: InboundText,
+        text: str,
+        is_first: Callable[[Db], bool],
+        good: Callable[[Db], None] = lambda db: None,
+    ) -> Completed | None:
+        number = rules.parse(text)
         sender_hash = hmac.digest(self._pepper, inbound.from_.encode(), "sha256").hex()
         found = await self._verified(number, sender_hash, is_sms=inbound.address is None)
         now = self._now_ms()
-        completed = await self._store.write(lambda db: self._conclude(db, found, inbound, sender_hash, now))
+
+        def unit(db: Db) -> Completed | None:
+            if not is_first(db):
+                return None
+            completed = self._conclude(db, found, inbound, sender_hash, now)
+            if completed is not None:
+                good(db)
+            return completed
+
+        completed = await self._store.write(unit)
         if completed is not None:
             self._log.info("registration {id} completed", id=completed.registration)
             self._completed(completed)
+        return completed
 
     def _conclude(
         self, db: Db, found: Pending | None, inbound: InboundText, sender_hash: str, now: int
     ) -> Completed | None:
-        """The unit: the event without the text, and what it leads to, once however often it is delivered."""
-        event = msgspec.structs.replace(inbound, text="")
-        if not inbound_texts.add(db, event, _HERE, directory.owner(db, inbound.from_)):
-            return None
         completed = None if found is None else self._complete(db, found, inbound, now)
         if completed is None:
             registrations.wrong_try(db, sender_hash, now)
@@ -176,5 +210,7 @@ def _proved(asked: tuple[Reach, ...], phone: str) -> list[Reach]:
     return proved
 
 
+_GOOD = "registered"
+_WRONG = "not registered"
 _HERE = Destination("app:registration", "", "registration")
 _NOBODY = f"scrypt${'0' * 32}${'0' * 64}"

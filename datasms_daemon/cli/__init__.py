@@ -11,7 +11,18 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from datasms_daemon.cli import audit, channels, configuration, directory, keys, messages, operations, rules, senders
+from datasms_daemon.cli import (
+    audit,
+    channels,
+    configuration,
+    directory,
+    inbound,
+    keys,
+    messages,
+    operations,
+    rules,
+    senders,
+)
 from datasms_daemon.cli.session import Root, Session
 from datasms_daemon.cli.tail import tail
 from datasms_daemon.config.files import config_path
@@ -65,6 +76,7 @@ for _command in (
     directory.group,
     directory.device,
     operations.line,
+    inbound.app,
     channels.channel,
     channels.register,
     keys.key,

@@ -1,14 +1,26 @@
-"""What ``datasms explain --inbound`` shows."""
+"""Commands on texts from outside: app, and what ``datasms explain --inbound`` shows."""
 
 from __future__ import annotations
 
 import click
 
 from datasms_daemon.cli.output import fields, table
-from datasms_daemon.cli.session import Session, with_values
-from datasms_daemon.gateway.records import InboundExplanationView
+from datasms_daemon.cli.session import Group, Session, with_values
+from datasms_daemon.gateway.records import InboundExplanationView, Items
+from datasms_daemon.model import ApplicationView
 from datasms_daemon.ops.printable import printable
 from datasms_daemon.web.client import Refusal
+
+app = Group("app", help="The applications that texts from outside are handed to.")
+
+
+@app.command("list")
+@click.pass_obj
+def app_list(session: Session) -> None:
+    """Show all applications: state, failures, texts that wait."""
+    found = session.client.call(Items[ApplicationView], "GET", "/v1/applications").items
+    rows = [(one.name, one.kind, one.state, one.restarts, one.waiting, one.reason) for one in found]
+    session.show(found, lambda: table(("NAME", "KIND", "STATE", "RESTARTS", "WAITING", "LAST FAILURE"), rows))
 
 
 def explain_inbound(session: Session, from_: str | None, lines: tuple[str, ...], to: str | None, text: str) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
+from datasms_daemon.config.check_applications import check_applications
 from datasms_daemon.config.check_calendars import check_calendars, check_zone
 from datasms_daemon.config.check_channels import check_channels, is_base_url
 from datasms_daemon.config.check_classes import check_classes
@@ -18,6 +19,7 @@ from datasms_daemon.config.problems import Problems, below
 from datasms_daemon.config.records import Config, Http, SmppLine
 from datasms_daemon.config.references import check_name, one_of
 from datasms_daemon.config.units import format_duration, parse_listen
+from datasms_daemon.rules.inbound import APP
 from datasms_daemon.rules.numbers import is_country, normalise
 
 _SOURCE = re.compile(r"\+[0-9]{3,15}|[0-9]{3,15}|[ -~]{1,11}|")
@@ -39,6 +41,7 @@ def check(config: Config, problems: Problems) -> None:
         check_rules,
         check_classes,
         check_inbound,
+        check_applications,
     ):
         part(config, problems)
 
@@ -91,6 +94,7 @@ def _names(config: Config, problems: Problems) -> None:
         ("channel", config.channel),
         ("rule", config.rule),
         ("inbound", config.inbound),
+        ("application", config.application),
     )
     for table, entries in lists:
         seen: set[str] = set()
@@ -98,7 +102,7 @@ def _names(config: Config, problems: Problems) -> None:
             place = below(below(table, entry.name or number), "name")
             if entry.name in seen:
                 problems.add(place, "is given twice", "a name of its own for each", entry.name)
-            elif table in ("line", "channel"):
+            elif table in ("line", "channel", "application"):
                 check_name(place, entry.name, problems)
             elif not 0 < len(entry.name) <= 100 or not entry.name.isprintable():
                 problems.add(place, "is no name", "1 to 100 characters on one line", entry.name)
@@ -112,7 +116,8 @@ def _names(config: Config, problems: Problems) -> None:
         ("sender_group", config.sender_group),
     ):
         for name in names:
-            check_name(below(table, name), name, problems)
+            # The messages of an application are those of a sender with this name.
+            check_name(below(table, name), name.removeprefix(APP) if table == "sender" else name, problems)
 
 
 def _drivers() -> tuple[str, ...]:

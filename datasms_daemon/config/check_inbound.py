@@ -47,7 +47,7 @@ def check_inbound(config: Config, problems: Problems) -> None:
 
 def applications_of(config: Config) -> tuple[str, ...]:
     """The applications that texts can go to."""
-    return BUILT_IN
+    return tuple(dict.fromkeys((*BUILT_IN, *(one.name for one in config.application))))
 
 
 def _conditions(when: str, conditions: When, config: Config, problems: Problems) -> None:

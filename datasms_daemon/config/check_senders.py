@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datasms_daemon.config.problems import Problems, below
 from datasms_daemon.config.records import Config, SenderGroup, SenderOptions
 from datasms_daemon.config.references import check_name, check_numbers, check_references, one_of
+from datasms_daemon.rules.inbound import APP
 
 
 def check_senders(config: Config, problems: Problems) -> None:
@@ -20,7 +21,7 @@ def check_senders(config: Config, problems: Problems) -> None:
         place = below("sender_group", name)
         _options(place, group, config, problems)
         for number, member in enumerate(group.members, start=1):
-            check_name(below(below(place, "members"), number), member, problems)
+            check_name(below(below(place, "members"), number), member.removeprefix(APP), problems)
         _parent(below(place, "parent"), name, config.sender_group, problems)
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from datasms_daemon.config.applications import Application
 from datasms_daemon.config.calendars import CalendarOptions
 from datasms_daemon.config.channels import ChannelOptions, DirectChannel
 from datasms_daemon.config.classes import ClassOptions
@@ -26,6 +27,7 @@ from datasms_daemon.model import LineName, OnUnknown
 
 __all__ = [
     "DEFAULT_PRIORITIES",
+    "Application",
     "ClassOptions",
     "Config",
     "Daemon",
@@ -199,6 +201,9 @@ class Config(Options, frozen=True, kw_only=True):
     rule: Annotated[
         tuple[Rule, ...], Meta(description="How messages go: the first that matches wins, or adds and continues")
     ] = (Rule(name="everybody", steps=(StepOptions(line=LineName("datasms")),)),)
+    application: Annotated[
+        tuple[Application, ...], Meta(description="What texts from outside can be handed to, beside app:registration")
+    ] = ()
     inbound_routing: Annotated[InboundRouting, Meta(description="Where texts from outside go that no rule wants")] = (
         InboundRouting()
     )

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
+from datasms_daemon.config.applications import Application
 from datasms_daemon.config.check_inbound import OUT_ONLY
 from datasms_daemon.config.kinds import Duration, Options, Size
 from datasms_daemon.config.options import (
@@ -51,6 +52,14 @@ _EXAMPLE_RULES = """\
 """
 
 
+_EXAMPLE_APPLICATION = """# application tables may be as many as you like, for example:
+#[[application]]
+#name = "info"
+#plugin = "keywords"
+#options = { hours = "Mon-Fri 8-17" }
+"""
+
+
 def sample() -> str:
     """The whole file, a valid configuration as it stands."""
     return _HEAD + "".join(_section(option) for option in options_of(Config))
@@ -64,6 +73,8 @@ def _section(option: Option) -> str:
     if element is not None and drivers_of(element):
         tables = drivers_of(element)
         return title + "".join(_driver(option.name, name, table) for name, table in tables.items())
+    if element is Application:
+        return title + "".join(_listed(options_of(Application))) + _EXAMPLE_APPLICATION
     if element is not None and is_table(element):
         assert isinstance(option.default, tuple)
         return title + _conditions(element) + "".join(_entry(option.name, entry) for entry in option.default)
@@ -120,7 +131,7 @@ def _conditions(table: type[Options]) -> str:
     when = next(option for option in options_of(table) if option.name == "when")
     others = [option for option in options_of(table) if option.name != "when"]
     assert is_table(when.kind)
-    lines = [f"# {option.name}: {option.meta.description}\n" for option in others]
+    lines = _listed(others)
     lines.append('# when: a table of conditions, each "a", ["a", "b"] for any of them or "!a" for not:\n')
     for option in options_of(when.kind):
         if option.field in OUT_ONLY if table is InboundRule else option.field == "line":
@@ -128,6 +139,10 @@ def _conditions(table: type[Options]) -> str:
         example = _plain_toml(option.meta.examples[0]) if option.meta.examples else ""
         lines.append(f"#   {option.name} = {example}: {option.meta.description}\n")
     return "".join(lines) + ("" if table is InboundRule else "\n" + _EXAMPLE_RULES)
+
+
+def _listed(options: Iterable[Option]) -> list[str]:
+    return [f"# {option.name}: {option.meta.description}\n" for option in options]
 
 
 def _entry(name: str, entry: Options) -> str:

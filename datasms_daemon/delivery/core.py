@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 
 from datasms_daemon.config.records import Config, SenderOptions
 from datasms_daemon.delivery.accept import Acceptance, Taken
+from datasms_daemon.delivery.applications import Applications
 from datasms_daemon.delivery.changes import Changes
 from datasms_daemon.delivery.channels import ChannelOperations, Channels
 from datasms_daemon.delivery.configuration import Configuration
@@ -67,6 +68,7 @@ class Core:
         dispatch: Dispatch,
         channels: Channels,
         texts: InboundTexts,
+        applications: Applications,
         changes: Changes,
         metrics: Metrics,
         has_room: Callable[[], bool],
@@ -82,6 +84,7 @@ class Core:
         self._dispatch = dispatch
         self.channels = ChannelOperations(store, now_ms, channels)
         self.inbound_texts = texts
+        self.applications = applications
         self._changes = changes
         self._metrics = metrics
         self._has_room = has_room

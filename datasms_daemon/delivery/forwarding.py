@@ -43,7 +43,7 @@ class Forwarding:
 
     async def work(self, now: int) -> int | None:
         """Forwards what is due; when there is more."""
-        for waiting in await self._store.read(lambda db: inbound.due(db, FORWARD, now, BATCH)):
+        for waiting in await self._store.read(lambda db: inbound.due(db, inbound.all_of(FORWARD), now, BATCH)):
             try:
                 effect = await self._forward(waiting)
             except DiskFull:
@@ -52,7 +52,7 @@ class Forwarding:
                 await self._defer(waiting, effect)
             else:
                 await self._settle(waiting, effect)
-        return await self._store.read(lambda db: inbound.next_due(db, FORWARD))
+        return await self._store.read(lambda db: inbound.next_due(db, inbound.all_of(FORWARD), after=0))
 
     async def _settle(self, waiting: Waiting, effect: str) -> None:
         await self._store.write(lambda db: inbound.settle(db, waiting, effect))

@@ -32,7 +32,6 @@ from datasms_daemon.store.messages import Sealed
 from datasms_daemon.store.retirement import Hold
 from datasms_daemon.store.store import Db
 
-
 SWEEP = 200
 """So many messages are held at once when a calendar has closed."""
 

@@ -41,13 +41,15 @@ class InboundTexts:
         readers: Callable[[], frozenset[str]],
         metrics: Metrics,
         back: Callable[[DeviceId], None],
-        due: Callable[[int], None],
+        *due: Callable[[int], None],
     ) -> None:
         """``register`` completes registrations, ``readers`` names the senders that can read what comes in, ``back`` is
-        told of a device that had been given up and has written, ``due`` of the moment something is to be handed on."""
+        told of a device that had been given up and has written, ``due`` of the moment something is to be handed on.
+        ``registers`` is False while an application of that name is configured."""
         self._store = store
         self._now_ms = now_ms
         self.router = router
+        self.registers = True
         self._register = register
         self._readers = readers
         self._metrics = metrics
@@ -60,12 +62,13 @@ class InboundTexts:
         if inbound.address is not None and is_registration(inbound.text):
             await self._register(inbound)
             return
-        now, router, readers = self._now_ms(), self.router, self._readers()
-        stored = await self._store.write(lambda db: _store(db, inbound, router, now, readers))
+        now, router, readers, at_door = self._now_ms(), self.router, self._readers(), self.registers
+        stored = await self._store.write(lambda db: _store(db, inbound, router, now, readers, at_door))
         if stored.registers:
             await self._register(inbound)
         if stored.is_due:
-            self._due(now)
+            for pull in self._due:
+                pull(now)
         for device in stored.back:
             self._back(device)
 
@@ -81,7 +84,9 @@ class InboundTexts:
         return await self._store.read(unit)
 
 
-def _store(db: Db, inbound: InboundText, router: InboundRouter, now: int, readers: frozenset[str]) -> Stored:
+def _store(
+    db: Db, inbound: InboundText, router: InboundRouter, now: int, readers: frozenset[str], at_door: bool
+) -> Stored:
     if inbound_texts.is_known(db, inbound.line, inbound.key):
         return Stored()
     person = directory.owner(db, inbound.from_)
@@ -89,10 +94,12 @@ def _store(db: Db, inbound: InboundText, router: InboundRouter, now: int, reader
     if inbound.address is not None:
         person, back = directory.writer(db, inbound.line, inbound.address)
     route = router.route(inbound, _facts(db, inbound, person, now, readers))
-    if any(one.target == REGISTRATION for one in route.destinations):
+    # A registration goes nowhere else, whatever rules say: the number is nobody's business.
+    registration = tuple(one for one in route.destinations if one.target == REGISTRATION)
+    if registration and at_door:
         return Stored(tuple(back), registers=True)
     is_due = False
-    for n, destination in enumerate(route.destinations or (None,)):
+    for n, destination in enumerate(registration or route.destinations or (None,)):
         waits = destination is not None and destination.target.startswith((APP, FORWARD))
         inbound_texts.add(db, inbound, destination, person, n, now if waits else None)
         is_due |= waits

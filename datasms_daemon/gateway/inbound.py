@@ -1,11 +1,17 @@
-"""Where texts from outside would go, for operators."""
+"""Where texts from outside go, and the applications that get them, for operators."""
 
 from __future__ import annotations
 
 from datasms_daemon.gateway.ports import Core
-from datasms_daemon.gateway.records import DestinationView, InboundExplainRequest, InboundExplanationView, LookView
+from datasms_daemon.gateway.records import (
+    DestinationView,
+    InboundExplainRequest,
+    InboundExplanationView,
+    Items,
+    LookView,
+)
 from datasms_daemon.gateway.rights import OPERATE, GatewayApi
-from datasms_daemon.model import InboundText, Key, LineName, Problem
+from datasms_daemon.model import ApplicationView, InboundText, Key, LineName, Problem
 from datasms_daemon.web.bodies import Json
 from datasms_daemon.web.problems import HttpProblem
 from datasms_daemon.web.routes import Call
@@ -27,6 +33,17 @@ class InboundCalls:
             body=Json(InboundExplainRequest),
             answer=InboundExplanationView,
         )(self.explain)
+        api.route(
+            "GET",
+            "/v1/applications",
+            permission=OPERATE,
+            summary="All applications: whether they run, and what waits for them",
+            answer=Items[ApplicationView],
+        )(self.applications)
+
+    async def applications(self, call: Call[Key, None, None]) -> Items[ApplicationView]:
+        """All of them."""
+        return Items(await self._core.applications.all())
 
     async def explain(self, call: Call[Key, InboundExplainRequest, None]) -> InboundExplanationView:
         """Every step and rule that was looked at, in their order."""

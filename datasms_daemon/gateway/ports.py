@@ -9,6 +9,7 @@ from datasms_daemon.config.records import Config, SenderOptions
 from datasms_daemon.delivery.configuration import Configuration
 from datasms_daemon.model import (
     AcceptedSubmission,
+    ApplicationView,
     AuditEntry,
     AuditQuery,
     ChannelView,
@@ -193,6 +194,13 @@ class InboundTexts(Protocol):
         """Where a text would go and why; stores nothing."""
 
 
+class Applications(Protocol):
+    """What texts from outside are handed to."""
+
+    async def all(self) -> tuple[ApplicationView, ...]:
+        """All that run."""
+
+
 class Core(Keys, Messages, Operations, Protocol):
     """All of it."""
 
@@ -211,3 +219,7 @@ class Core(Keys, Messages, Operations, Protocol):
     @property
     def inbound_texts(self) -> InboundTexts:
         """Texts from outside."""
+
+    @property
+    def applications(self) -> Applications:
+        """What they are handed to."""

@@ -3,6 +3,7 @@
 Times are integer milliseconds since 1970 UTC, spans integer milliseconds, phone numbers E.164 with ``+``.
 """
 
+from datasms_daemon.model.applications import ApplicationView, ReceivedText, SentNotice
 from datasms_daemon.model.audit import AuditBreak, AuditEntry, AuditMark, AuditQuery
 from datasms_daemon.model.client import InboxItem, IssuedRegistration, NewRegistration, Registration, RegistrationState
 from datasms_daemon.model.configuration import Reloaded, RunningConfiguration, SectionChange
@@ -87,6 +88,7 @@ __all__ = [
     "AcceptedSubmission",
     "AddressGone",
     "Alphabet",
+    "ApplicationView",
     "Attempt",
     "AttemptState",
     "AuditBreak",
@@ -152,6 +154,7 @@ __all__ = [
     "PushResult",
     "Reach",
     "ReceiptState",
+    "ReceivedText",
     "Recipient",
     "Record",
     "Refused",
@@ -161,6 +164,7 @@ __all__ = [
     "RunningConfiguration",
     "Secret",
     "SectionChange",
+    "SentNotice",
     "SkippedLine",
     "Step",
     "Submission",

@@ -30,6 +30,12 @@ class Metrics:
             "datasms_day_limit", "Times a line's day limit was half or wholly used", ["line", "mark"],
             registry=self.registry,
         )  # fmt: skip
+        self.application_up = Gauge(
+            "datasms_application_up", "1: the application runs", ["application"], registry=self.registry
+        )
+        self.application_restarts = Counter(
+            "datasms_application_restarts", "Failures of applications", ["application"], registry=self.registry
+        )
         self.crashes = Counter("datasms_driver_crashes", "Hand-overs in which a driver failed", registry=self.registry)
         self.lateness = Histogram(
             "datasms_deadline_lateness_seconds", "How late deadlines were kept", buckets=SECONDS, registry=self.registry

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import msgspec
+from msgspec import structs
+
 from datasms_daemon.model import Destination, Inbound, InboundText, LineName, PersonId, Record
 from datasms_daemon.store import inbound_statements as sql
 from datasms_daemon.store.writer import Db
@@ -18,6 +21,16 @@ class Waiting(Record, frozen=True):
     person: PersonId | None
     tries: int
     due_at: int
+    effect: str | None = None
+
+
+Targets = tuple[str, str]
+"""The first and the last of some targets, in the order of their letters."""
+
+
+def all_of(kind: str) -> Targets:
+    """All targets that begin so."""
+    return kind, f"{kind}\U0010ffff"
 
 
 NEWEST = 20
@@ -55,6 +68,7 @@ def add(
         "passed": passed,
         "priority": None if destination is None else destination.priority,
         "person": person,
+        "address": None if text.address is None else msgspec.json.encode(text.address).decode(),
         "incomplete": int(text.incomplete),
         "due_at": due_at,
     }
@@ -78,34 +92,56 @@ def sent_to(db: Db, numbers: Collection[str], person: PersonId | None) -> list[t
     return sorted(found, key=lambda sent: sent[1], reverse=True)
 
 
-def due(db: Db, target: str, now: int, limit: int) -> list[Waiting]:
-    """Texts for targets that begin so, whose time has come."""
-    rows = db.execute(sql.SELECT_DUE, {"like": f"{target}%", "now": now, "limit": limit})
+def due(db: Db, targets: Targets, now: int, limit: int) -> list[Waiting]:
+    """Texts for these targets whose time has come."""
+    rows = db.execute(sql.SELECT_DUE, {"first": targets[0], "last": targets[1], "now": now, "limit": limit})
     return [_waiting(*row) for row in rows]
 
 
-def next_due(db: Db, target: str) -> int | None:
-    """When the next text for targets that begin so is due (UTC ms)."""
-    row = db.execute(sql.SELECT_NEXT_DUE, {"like": f"{target}%"}).fetchone()
+def waiting(db: Db, seq: int, target: str) -> Waiting | None:
+    """One text that is to be handed on to this target; None: there is no such text, or it was."""
+    row = db.execute(sql.SELECT_WAITING, {"seq": seq, "target": target}).fetchone()
+    return None if row is None else _waiting(*row)
+
+
+def next_due(db: Db, targets: Targets, after: int) -> int | None:
+    """When the next text for these targets is due, later than ``after`` (UTC ms)."""
+    row = db.execute(sql.SELECT_NEXT_DUE, {"first": targets[0], "last": targets[1], "after": after}).fetchone()
     return None if row is None else row[0]
 
 
-def settle(db: Db, waiting: Waiting, effect: str) -> bool:
-    """It was handed on, or never will be; ``effect`` says which. False: somebody else has it."""
+def count_waiting(db: Db) -> dict[str, int]:
+    """By target: how many texts are to be handed on."""
+    return dict(db.execute(sql.COUNT_WAITING).fetchall())
+
+
+def settle(db: Db, waiting: Waiting, effect: str, *, forget: bool = False) -> bool:
+    """It was handed on, or never will be; ``effect`` says which. ``forget`` its words. False: somebody else has it."""
     row = {"seq": waiting.seq, "due_at": waiting.due_at, "effect": effect}
-    return db.execute(sql.SETTLE, row).rowcount > 0
+    is_mine = db.execute(sql.SETTLE, row).rowcount > 0
+    if is_mine and forget:
+        db.execute(sql.FORGET_TEXT, {"seq": waiting.seq})
+    return is_mine
 
 
-def defer(db: Db, waiting: Waiting, until: int, *, tried: bool) -> bool:
-    """It is due again at ``until``; False: somebody else has it."""
+def defer(db: Db, waiting: Waiting, until: int, *, tried: bool) -> Waiting | None:
+    """It is due again at ``until``: the text as it waits from now on; None: somebody else has it."""
     row = {"seq": waiting.seq, "due_at": waiting.due_at, "until": until, "tried": int(tried)}
-    return db.execute(sql.DEFER, row).rowcount > 0
+    is_mine = db.execute(sql.DEFER, row).rowcount > 0
+    return structs.replace(waiting, due_at=until, tries=waiting.tries + tried) if is_mine else None
+
+
+def set_effect(db: Db, seq: int, effect: str) -> None:
+    """Keeps what a text led to."""
+    db.execute(sql.SET_EFFECT, {"seq": seq, "effect": effect})
 
 
 def _waiting(
     seq: int, line: str, sender: str, recipient: str, text: str, passed: str | None, at: int, key: str,
     incomplete: int, target: str, why: str, priority: str, person: str | None, tries: int, due_at: int,
+    address: str | None, effect: str | None,
 ) -> Waiting:  # fmt: skip
-    inbound = InboundText(LineName(line), sender, recipient, text, at, key, incomplete=bool(incomplete))
+    reached = None if address is None else msgspec.json.decode(address, type=dict[str, str])
+    inbound = InboundText(LineName(line), sender, recipient, text, at, key, reached, bool(incomplete))
     destination = Destination(target, text if passed is None else passed, why, priority)
-    return Waiting(seq, inbound, destination, None if person is None else PersonId(person), tries, due_at)
+    return Waiting(seq, inbound, destination, None if person is None else PersonId(person), tries, due_at, effect)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 INSERT = """
-INSERT INTO inbound (line, sender, recipient, text, at, key, n, target, why, passed, priority, person, incomplete,
-    due_at)
-VALUES (:line, :sender, :recipient, :text, :at, :key, :n, :target, :why, :passed, :priority, :person, :incomplete,
-    :due_at)
+INSERT INTO inbound (line, sender, recipient, text, at, key, n, target, why, passed, priority, person, address,
+    incomplete, due_at)
+VALUES (:line, :sender, :recipient, :text, :at, :key, :n, :target, :why, :passed, :priority, :person, :address,
+    :incomplete, :due_at)
 ON CONFLICT (line, key, n) DO NOTHING
 """
 IS_KNOWN = "SELECT 1 FROM inbound WHERE line = :line AND key = :key LIMIT 1"
@@ -27,12 +27,24 @@ WHERE m.recipient IS NULL AND m.person = :person ORDER BY m.id DESC LIMIT :limit
 
 # --- what is to be handed on -----------------------------------------------------------------------------------------
 
-SELECT_DUE = """
-SELECT seq, line, sender, recipient, text, passed, at, key, incomplete, target, why, priority, person, tries, due_at
-FROM inbound WHERE target LIKE :like AND due_at <= :now ORDER BY due_at, seq LIMIT :limit
+WAITING = """
+SELECT seq, line, sender, recipient, text, passed, at, key, incomplete, target, why, priority, person, tries, due_at,
+    address, effect
+FROM inbound
 """
-SELECT_NEXT_DUE = "SELECT min(due_at) FROM inbound WHERE due_at IS NOT NULL AND target LIKE :like"
-SETTLE = "UPDATE inbound SET due_at = NULL, effect = :effect WHERE seq = :seq AND due_at = :due_at"
+SELECT_DUE = f"""
+{WAITING} WHERE target BETWEEN :first AND :last AND due_at <= :now ORDER BY due_at, seq LIMIT :limit
+"""
+SELECT_WAITING = f"{WAITING} WHERE seq = :seq AND target = :target AND due_at IS NOT NULL"
+SELECT_NEXT_DUE = """
+SELECT min(due_at) FROM inbound WHERE target BETWEEN :first AND :last AND due_at > :after
+"""
+COUNT_WAITING = "SELECT target, count(*) FROM inbound WHERE due_at IS NOT NULL GROUP BY target"
+SET_EFFECT = "UPDATE inbound SET effect = :effect WHERE seq = :seq"
+FORGET_TEXT = "UPDATE inbound SET text = '', passed = NULL WHERE seq = :seq"
+SETTLE = """
+UPDATE inbound SET due_at = NULL, effect = coalesce(effect, :effect) WHERE seq = :seq AND due_at = :due_at
+"""
 DEFER = "UPDATE inbound SET due_at = :until, tries = tries + :tried WHERE seq = :seq AND due_at = :due_at"
 
 # --- parts of long texts --------------------------------------------------------------------------------------------
@@ -62,3 +74,19 @@ CLOSE_PARTS = (
 )
 PARTS_DONE = "UPDATE inbound_parts SET due_at = NULL, octets = :nothing WHERE line = :line AND whole = :whole"
 PURGE_PARTS = "DELETE FROM inbound_parts WHERE due_at IS NULL AND at < :before"
+
+# --- messages of applications ----------------------------------------------------------------------------------------
+
+ADD_SENT = """
+INSERT INTO application_messages (message, application) VALUES (:message, :application)
+ON CONFLICT (message) DO NOTHING
+"""
+SELECT_SENT_MESSAGES = "SELECT message, application FROM application_messages"
+SELECT_ENDED = """
+SELECT m.id, m.recipient, m.state, m.code, m.reference
+FROM application_messages a JOIN messages m ON m.id = a.message
+WHERE a.application = :application AND m.state IN ('delivered', 'read', 'failed', 'expired', 'cancelled', 'unknown')
+ORDER BY m.id LIMIT :limit
+"""
+FORGET_SENT = "DELETE FROM application_messages WHERE message = :message"
+PURGE_SENT = "DELETE FROM application_messages WHERE message NOT IN (SELECT id FROM messages)"

@@ -274,6 +274,7 @@ CREATE TABLE inbound (
     passed TEXT,
     priority TEXT,
     person TEXT,
+    address TEXT,
     incomplete INTEGER NOT NULL,
     due_at INTEGER,
     tries INTEGER NOT NULL DEFAULT 0,
@@ -281,7 +282,7 @@ CREATE TABLE inbound (
     UNIQUE (line, key, n)
 ) STRICT;
 CREATE INDEX inbound_target ON inbound (target, seq);
-CREATE INDEX inbound_due ON inbound (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX inbound_due ON inbound (target, due_at) WHERE due_at IS NOT NULL;
 
 CREATE TABLE inbound_parts (
     line TEXT NOT NULL,
@@ -303,6 +304,12 @@ CREATE TABLE inbound_parts (
 CREATE INDEX inbound_parts_open ON inbound_parts (line, sender, reference) WHERE closed = 0;
 CREATE INDEX inbound_parts_whole ON inbound_parts (line, whole);
 CREATE INDEX inbound_parts_due ON inbound_parts (due_at) WHERE due_at IS NOT NULL;
+
+CREATE TABLE application_messages (
+    message TEXT PRIMARY KEY,
+    application TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX application_messages_of ON application_messages (application);
 
 CREATE TABLE audit (
     seq INTEGER PRIMARY KEY,

@@ -14,6 +14,7 @@ from datasms_daemon.model import (
     RIGHTS,
     AcceptedMessage,
     AcceptedSubmission,
+    ApplicationView,
     AuditEntry,
     AuditQuery,
     ChannelView,
@@ -114,6 +115,13 @@ class FakeTexts:
         return InboundExplanation(PersonId("novak"), (to,), (InboundStep("rule everything", "matches: account:all"),))
 
 
+class FakeApplications:
+    """One, which is to be started again."""
+
+    async def all(self) -> tuple[ApplicationView, ...]:
+        return (ApplicationView("info", "command", "waiting", "it took too long", 3, 7),)
+
+
 class FakeCore:
     """Keys are named by their rights: ``dsk_send`` may send, ``dsk_send-read`` both, ``dsk_all`` everything."""
 
@@ -121,6 +129,7 @@ class FakeCore:
         self.channels = FakeChannels()
         self.configuration = FakeConfiguration()
         self.inbound_texts = FakeTexts()
+        self.applications = FakeApplications()
         self.config = Config(line=(DatasmsLine(name=LINES[0]), SmppLine(name=LINES[1], host="smsc", system_id="x")))
         self.dossiers: dict[MessageId, Dossier] = {}
         self.people: dict[PersonId, Person] = {}

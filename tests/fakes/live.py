@@ -108,13 +108,16 @@ class Answer:
 class Caller:
     """A client of one of the daemon's services; OSError or HTTPException when nobody answers."""
 
-    def __init__(self, port: int, ca_file: Path, token: str | None = None) -> None:
+    def __init__(self, port: int, ca_file: Path, token: str | None = None, source: str = "") -> None:
         self._context = ssl.create_default_context(cafile=str(ca_file))
         self._token = token
+        self._source = (source, 0) if source else None
         self.port = port
 
     def __call__(self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None) -> Answer:
-        connection = http.client.HTTPSConnection("localhost", self.port, timeout=20, context=self._context)
+        connection = http.client.HTTPSConnection(
+            "localhost", self.port, timeout=20, context=self._context, source_address=self._source
+        )
         return _ask(connection, method, path, body, self._token, headers)
 
 
@@ -274,9 +277,9 @@ class Daemon:
         """As an application."""
         return Caller(self.ports["gateway"], self.state / "tls-cert.pem", key)
 
-    def clients(self, token: str | None = None) -> Caller:
-        """As a client device."""
-        return Caller(self.ports["mxservice"], self.state / "tls-cert.pem", token)
+    def clients(self, token: str | None = None, source: str = "") -> Caller:
+        """As a client device, from another address of this machine if need be."""
+        return Caller(self.ports["mxservice"], self.state / "tls-cert.pem", token, source)
 
     def new_key(self, name: str = "tests") -> str:
         """An application's key that may do everything."""

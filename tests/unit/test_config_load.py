@@ -175,6 +175,14 @@ text = "for $1"
 priority = "high"
 continue = true
 enabled = false
+[[application]]
+name = "info"
+enabled = true
+plugin = "keywords"
+options = { hours = "8-17" }
+priority = "normal"
+idle = "30s"
+timeout = "10s"
 [inbound_routing]
 default = "account:office"
 reassembly_timeout = "3m"
