@@ -134,6 +134,19 @@ class Acceptance:
             for target in found
         )
 
+    def routed_again(self, db: Db, message: Message) -> Routed | Refused:
+        """How a message that was accepted before would go if it were accepted at that time by these rules."""
+        if message.priority not in self._config.priority:
+            return Refused((Problem("/priority", f"there is no priority {message.priority}"),))
+        recipient = Recipient("/to/0", number=message.to, person=message.person if message.to is None else None)
+        draft = Draft((recipient,), message.text, message.priority, message.title, message.class_)
+        submission = Submission(message.sender, (draft,))
+        targets, problems = self._targets(db, submission)
+        if problems:
+            return Refused(tuple(problems))
+        ((target,),) = targets
+        return self._routed(submission, draft, target, message.created_at)
+
     def _limited(
         self, db: Db, submission: Submission, targets: list[list[Target]], now: int, day: Day
     ) -> Limited | None:

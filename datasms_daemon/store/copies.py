@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from datasms_daemon.errors import StoreError
@@ -18,6 +19,15 @@ def save(database: Path, target: Path) -> None:
     if target.exists() and target.samefile(database):
         raise StoreError(f"{target} is the database itself")
     _copy(database, target)
+
+
+@contextmanager
+def reading(database: Path) -> Iterator[Db]:
+    """A connection that only reads, while a daemon runs or not. StoreError: there is no such database."""
+    if not database.is_file():
+        raise StoreError(f"there is no database at {database}")
+    with closing(opening.reader_connection(database)) as connection:
+        yield connection
 
 
 def sealed_connection(database: Path, file: Path | None) -> Db:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
 from datasms_daemon.config.kinds import Duration
-from datasms_daemon.config.records import Config, DatasmsLine, SenderOptions, SmppLine, StepOptions
+from datasms_daemon.config.records import Config, DatasmsLine, Sender, SmppLine, StepOptions
 from datasms_daemon.config.texts import Text
 from datasms_daemon.model import (
     DeviceId,
@@ -110,7 +110,7 @@ def test_what_must_not_be_modified_is_stored_so_and_leaves_as_given(config: Conf
 
 def test_a_sender_may_be_one_whose_texts_are_not_modified_unless_a_message_says_otherwise(config: Config) -> None:
     config = changed(config, PUSH, header="ACME: ")
-    world = World(replace(config, sender={"crm": SenderOptions(nomodify=True)}))
+    world = World(replace(config, sender={"crm": Sender(nomodify=True)}))
     world.send("a")
     world.send("b", nomodify=False)
     assert world.left(PUSH) == ["a", "ACME: b"]
