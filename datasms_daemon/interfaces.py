@@ -90,6 +90,8 @@ class IChannel(Interface):
 class IOperatedChannel(IChannel):
     """A channel as it is kept in operation."""
 
+    under_way: int = Attribute("How many pushes it has handed to its service and not ended; it bounds them itself.")
+
     def status() -> ChannelView:
         """What operators see of it now."""
 

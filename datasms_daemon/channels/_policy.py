@@ -1,19 +1,19 @@
-"""What every channel keeps to, whatever its service: so many pushes a second, and none to a service that is down
-(reliability.md § 5b). Pushes at once are SafeClient's business."""
+"""What every channel keeps to, whatever its service: so many pushes a second, so many at once, and none to a service
+that is down (reliability.md § 5b)."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import cast
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TypeVar, cast
 
-from twisted.internet import defer
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from datasms_daemon.channels._addresses import netloc
+from datasms_daemon.channels._places import Place, Places
 from datasms_daemon.config.channels import PushChannel
 from datasms_daemon.interfaces import IChannel, IChannelHost, IHookedChannel, IOperatedChannel
 from datasms_daemon.model import (
@@ -35,6 +35,8 @@ from datasms_daemon.rules.breaker import Breaker
 from datasms_daemon.rules.buckets import Bucket
 
 log = Logger()
+
+T = TypeVar("T")
 
 MOST_CIRCUITS = 1000
 GRACE_S = 1.0
@@ -67,14 +69,15 @@ def governed(
 
 @implementer(IOperatedChannel)
 class Governed:
-    """A channel with circuit breakers and a rate. A push ends within twice the channel's time limit and GRACE_S: it
-    may wait for its turn as long as it may take.
+    """A channel with circuit breakers, a rate and so many places. A push ends within twice the channel's time limit,
+    STUCK_S and GRACE_S: it may wait for its turn as long as it may take, and then a moment for a place.
 
     Where a device's address is a URL, each host has a circuit of its own: devices say where they are pushed to, and one
     host that fails, perhaps on purpose, must not end the pushes of all.
 
     While a circuit is open its pushes are Later at the next probe, which is true (they were surely not taken) and has
-    the line use the person's other devices now and this one again within the step. NotSent would mean the same with no
+    the line use the person's other devices now and this one again within the step. What is under way when it opens
+    because the service hangs has STUCK_S in all. NotSent would mean the same with no
     time named, so that all would be back before the probe. Only where the service refuses us (LineDown) it stays
     LineDown: waiting will not cure that, and the next line takes over at once as without the breaker.
     """
@@ -93,7 +96,7 @@ class Governed:
         self._channel = channel
         self._driver = driver
         self._limit_s = options.timeout / 1000
-        self._clock = clock
+        self._places = Places(options.concurrency, self._limit_s + GRACE_S, clock)
         self._now_ms = now_ms
         self._confirmed = confirmed
         self._circuits: dict[str | None, _Circuit] = {}
@@ -113,35 +116,53 @@ class Governed:
         self._is_stopped = True
         if self._turns is not None:
             self._turns.stop()
+        self._places.stop()
         await self._channel.stop()
 
     async def push(self, order: PushOrder) -> Outcome:
-        """See IChannel; Accepted without a push when a connected client confirmed. Later when the rate leaves no turn
-        in time, Later or LineDown while the circuit is open."""
+        """See IChannel; Accepted without a push when a connected client confirmed. Later when rate or places leave no
+        room in time, Later or LineDown while the circuit is open."""
         if not self.carries_text and await self._confirmed(order):
             return Accepted()
         circuit = self._circuit(order)
-        refusal = circuit.refusal(self._now_ms()) or await self._turn() or circuit.refusal(self._now_ms())
+        refusal = circuit.refusal(self._now_ms())
+        if refusal is None and self._turns is not None:
+            refusal = await self._turns.take(self._limit_s)
         if refusal is not None:
             return refusal
-        call = circuit.breaker.begin(self._now_ms())
-        self._pushes += 1
-        outcome: Outcome | None = None
+        place = self._places.take() or await self._places.wait()
+        if place is None:
+            return Later("the channel is stopping" if self._is_stopped else "the channel has no room")
         try:
-            outcome = await self._push(order)
+            return circuit.refusal(self._now_ms()) or await self._push(order, circuit, place)
         finally:
-            self._note(circuit, call, outcome)
-        return outcome
+            self._places.leave(place)
 
     async def withdraw(self, order: PushOrder) -> None:
-        """See IChannel; left out while the circuit is open, or when the rate leaves no turn."""
-        if self._circuit(order).refusal(self._now_ms()) is None and await self._turn() is None:
-            await self._channel.withdraw(order)
+        """See IChannel; left out while the circuit is open, or when rate or places leave no room."""
+        if self._circuit(order).refusal(self._now_ms()) is not None or await self._turn() is not None:
+            return
+        place = self._places.take()
+        if place is None:
+            return
+        try:
+            place.work = _work(self._channel.withdraw(order))
+            await place.work
+        except CancelledError:
+            if place.ended is None:
+                raise
+        finally:
+            self._places.leave(place)
 
     async def check(self) -> Verdict:
         """See IChannel; asks the service even while the circuit is open."""
         verdict: Verdict = await self._channel.check()
         return verdict
+
+    @property
+    def under_way(self) -> int:
+        """See IOperatedChannel."""
+        return self._places.taken
 
     def status(self) -> ChannelView:
         """How it stands now; down when a circuit is open and no push has succeeded since."""
@@ -156,13 +177,23 @@ class Governed:
             reason = f"circuit open, {first.breaker.reason}; last: {reason or '-'}"
         return ChannelView(self.name, self._driver, state, reason, self._pushes, self._failures, opened_at)
 
-    async def _push(self, order: PushOrder) -> Outcome:
-        """A channel that overstays its own time limit does not hold up the line as well."""
-        work: Deferred[Outcome] = Deferred.fromCoroutine(_awaited(self._channel.push(order)))
+    async def _push(self, order: PushOrder, circuit: _Circuit, place: Place) -> Outcome:
+        """A channel that overstays its time does not hold up the line as well."""
+        call = circuit.begin(place, self._now_ms())
+        self._pushes += 1
+        outcome: Outcome | None = None
         try:
-            return await work.addTimeout(self._limit_s + GRACE_S, self._clock)
-        except defer.TimeoutError:
-            return Unknown("time limit")
+            place.work = _work(self._channel.push(order))
+            outcome = await place.work
+        except CancelledError:
+            if place.ended is None:
+                raise
+            outcome = Unknown(place.ended)
+        finally:
+            self._note(circuit, call, outcome)
+        if place.ended is not None and isinstance(outcome, Unknown):
+            return Unknown(place.ended)
+        return outcome
 
     async def _turn(self) -> Later | None:
         return None if self._turns is None else await self._turns.take(self._limit_s)
@@ -174,7 +205,7 @@ class Governed:
             if len(self._circuits) >= MOST_CIRCUITS:
                 del self._circuits[next(iter(self._circuits))]
             name = self.name if place is None else f"{self.name} to {place}"
-            circuit = self._circuits[place] = _Circuit(name)
+            circuit = self._circuits[place] = _Circuit(name, self._places)
         return circuit
 
     def _note(self, circuit: _Circuit, call: int, outcome: Outcome | None) -> None:
@@ -211,10 +242,12 @@ class GovernedHooked(Governed):
 class _Circuit:
     """The way to one service: its breaker, and what it said last when that was no success."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, places: Places) -> None:
         self.breaker = Breaker()
         self.last: Later | LineDown | Unknown | None = None
         self._name = name
+        self._places = places
+        self._under_way: dict[int, Place] = {}
         self._is_open = False
 
     def refusal(self, now: int) -> Later | LineDown | None:
@@ -227,8 +260,15 @@ class _Circuit:
             return LineDown(f"the channel's circuit is open: {self.last.reason}")
         return Later("the channel's circuit is open", now + wait)
 
+    def begin(self, place: Place, now: int) -> int:
+        """A push is made now; the answer names it in ``end``."""
+        call = self.breaker.begin(now)
+        self._under_way[call] = place
+        return call
+
     def end(self, call: int, now: int, *, good: bool | None) -> None:
         """What came of a push, as ``Breaker.end``."""
+        del self._under_way[call]
         if good:
             self.last = None
         self.breaker.end(call, now, good=good)
@@ -245,6 +285,9 @@ class _Circuit:
             log.error(
                 "channel {name}: circuit opens, {reason}; last: {last}", name=self._name, reason=reason, last=last
             )
+            if self.breaker.is_hanging:
+                for place in tuple(self._under_way.values()):
+                    self._places.shorten(place, "no answer, the circuit opened")
         else:
             log.info("channel {name}: circuit closes, the service answers again", name=self._name)
 
@@ -296,5 +339,8 @@ class _Turns:
         self._arm()
 
 
-async def _awaited(outcome: Awaitable[Outcome]) -> Outcome:
-    return await outcome
+def _work(pushing: Awaitable[T]) -> Deferred[T]:
+    """Of what a channel's method gave, which may be a Deferred already."""
+    if isinstance(pushing, Deferred):
+        return pushing
+    return Deferred.fromCoroutine(cast(Coroutine[Deferred[object], object, T], pushing))

@@ -15,6 +15,7 @@ class Direct:
     """The channel of devices that come to us."""
 
     carries_text = False
+    under_way = 0
 
     def __init__(self, options: DirectChannel, presence: Presence) -> None:
         self.name = options.name

@@ -76,6 +76,7 @@ class Viber:
             ca_file=options.ca_file,
             concurrency=options.concurrency,
             total_timeout_s=self._timeout_s,
+            proxy=options.proxy,
         )
         self._host: IChannelHost | None = None
         self._webhook = self._new_webhook(public_url) if options.webhook and public_url else None

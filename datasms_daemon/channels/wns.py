@@ -141,6 +141,7 @@ class Wns:
             ca_file=options.ca_file,
             concurrency=options.concurrency,
             total_timeout_s=self._timeout_s,
+            proxy=options.proxy,
         )
         self._token = self._new_token()
         self._pauses = Pauses()

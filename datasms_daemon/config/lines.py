@@ -31,7 +31,9 @@ class Line(LineTextOptions, frozen=True, kw_only=True):
 
 class DatasmsLine(Line, frozen=True, kw_only=True):
     driver: Annotated[Literal["datasms"], Meta(description="The recipient's own devices, by all channels")] = "datasms"
-    concurrency: Annotated[int, Meta(description="Messages handed over at once", ge=1)] = 100
+    concurrency: Annotated[
+        int, Meta(description="Messages handed over at once, beside the pushes that channels have under way", ge=1)
+    ] = 100
 
 
 class SmsLine(Line, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from datasms_daemon.config.records import DatasmsLine
-from datasms_daemon.interfaces import IChannel, ILine, ILineHost
+from datasms_daemon.interfaces import ILine, ILineHost, IOperatedChannel
 from datasms_daemon.model import (
     Accepted,
     AddressGone,
@@ -51,7 +51,7 @@ class DatasmsDriver:
     def __init__(
         self,
         options: DatasmsLine,
-        channels: Mapping[str, IChannel],
+        channels: Mapping[str, IOperatedChannel],
         notify: Callable[[DeviceId], None],
         now_ms: Callable[[], int],
         lease_ms: int = 60_000,
@@ -84,8 +84,12 @@ class DatasmsDriver:
         return LineStatus(LineState.UP if self.room() else LineState.DEGRADED)
 
     def room(self) -> int:
-        """How many more hand-overs it takes now."""
-        return 0 if self._stopped else max(0, self._concurrency - self._in_flight)
+        """How many more hand-overs it takes now. Only what waits for its channel counts: what is under way each channel
+        bounds itself, so that one that is slow or hangs leaves the others their room."""
+        if self._stopped:
+            return 0
+        under_way = sum([channel.under_way for channel in self._channels.values()])
+        return max(0, self._concurrency + under_way - self._in_flight)
 
     async def send(self, handover: Handover) -> HandoverResult:
         """All devices at once, each until one of its channels has the message or may have it; the outcome is the best
@@ -96,8 +100,9 @@ class DatasmsDriver:
         try:
             pushes = await self._push_all(handover)
         finally:
+            had_none = not self.room()
             self._in_flight -= 1
-            self._made_room()
+            self._made_room(had_none)
         outcomes = [push.outcome for push in pushes]
         if handover.held_back:
             outcomes.append(Unknown("a device may have it from an earlier attempt"))
@@ -146,13 +151,13 @@ class DatasmsDriver:
             log.failure("channel {channel} failed", channel=device.channel)
             return Unknown("internal fault in the channel")
 
-    def _made_room(self) -> None:
+    def _made_room(self, had_none: bool) -> None:
         if not self._in_flight:
             idle, self._idle = self._idle, []
             for waiter in idle:
                 waiter.callback(None)
         # Told only when there was none: whoever sends looks at ``room`` itself otherwise.
-        if self._host is not None and self.room() == 1:
+        if had_none and self._host is not None and self.room():
             self._host.room(self.name)
 
 

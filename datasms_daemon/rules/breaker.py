@@ -29,6 +29,8 @@ class Breaker:
         """Since when it is open; None: closed."""
         self.reason = ""
         """Why it was opened last."""
+        self.is_hanging = False
+        """Whether that was because no answer came."""
 
     @property
     def is_failing(self) -> bool:
@@ -39,6 +41,7 @@ class Breaker:
         """Milliseconds until a call may be made; 0 means now. Opens the circuit when the far end hangs."""
         if self.opened_at is None and self._is_stuck(now):
             self._open(now, f"{len(self._under_way)} calls under way, no answer for {STUCK_MS // 1000} s")
+            self.is_hanging = True
         if self.opened_at is None:
             return 0
         # A clock that was set back must not put the probe off.
@@ -78,4 +81,5 @@ class Breaker:
     def _open(self, now: int, reason: str) -> None:
         self.opened_at = now
         self.reason = reason
+        self.is_hanging = False
         self._probe_at = now + PROBE_MS

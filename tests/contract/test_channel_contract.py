@@ -5,7 +5,7 @@ The channels are in ``rigs``.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,8 +15,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorCore
 from twisted.internet.protocol import Protocol as Connection
 from twisted.internet.protocol import ServerFactory
-from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
-from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from datasms_daemon.channels._connect import Reactor
@@ -43,20 +41,6 @@ async def rig(request: pytest.FixtureRequest, reactor: IReactorCore, tmp_path: P
     await rig.start()
     yield rig
     await rig.stop()
-
-
-@pytest.fixture
-def said() -> Iterator[list[str]]:
-    """All that is logged at any level, with all fields."""
-    said: list[str] = []
-
-    @implementer(ILogObserver)
-    def observe(event: dict[str, Any]) -> None:
-        said.append(f"{formatEvent(event)} {event!r}")
-
-    globalLogPublisher.addObserver(observe)
-    yield said
-    globalLogPublisher.removeObserver(observe)
 
 
 each_channel = pytest.mark.parametrize("rig", RIGS, indirect=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,8 +12,6 @@ import pytest_twisted
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorCore
 from twisted.internet.task import deferLater
-from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
-from zope.interface import implementer
 
 from datasms_daemon.channels._addresses import Hosts
 from datasms_daemon.channels._connect import Reactor
@@ -25,6 +23,10 @@ from datasms_daemon.errors import ConfigError
 from datasms_daemon.model import Accepted, Later, LineDown, Outcome, Secret
 from tests.contract.rigs.base import TIMEOUT_S, now_ms, order
 from tests.contract.rigs.fcm import FcmRig
+from tests.contract.rigs.omni import MessagesRig, OmniRig
+from tests.contract.rigs.viber import ViberRig
+from tests.contract.rigs.webpush import WebPushRig
+from tests.contract.rigs.wns import WnsRig
 from tests.fakes import connect_proxy
 from tests.fakes.connect_proxy import OPEN, ConnectProxy, Mode, says
 
@@ -87,26 +89,27 @@ async def world(reactor: IReactorCore, tmp_path: Path) -> AsyncIterator[World]:
     await world.stop()
 
 
-@pytest.fixture
-def said() -> Iterator[list[str]]:
-    """All that is logged at any level, with all fields."""
-    said: list[str] = []
-
-    @implementer(ILogObserver)
-    def observe(event: dict[str, Any]) -> None:
-        said.append(f"{formatEvent(event)} {event!r}")
-
-    globalLogPublisher.addObserver(observe)
-    yield said
-    globalLogPublisher.removeObserver(observe)
-
-
 @pytest_twisted.ensureDeferred
 async def test_a_push_goes_through_the_proxy_and_the_tunnel_is_kept_for_the_next(world: World) -> None:
     channel = world.channel()
     assert [type(await world.push(channel)) for _ in range(3)] == [Accepted] * 3
     assert world.proxy.asked == [f"CONNECT {world.place} HTTP/1.1\r\nHost: {world.place}\r\n\r\n"]
     assert len(world.rig.service.pushed) == 3
+
+
+@pytest.mark.parametrize("kind", [FcmRig, WnsRig, WebPushRig, ViberRig, OmniRig, MessagesRig])
+@pytest_twisted.ensureDeferred
+async def test_no_channel_passes_its_proxy_by(reactor: IReactorCore, tmp_path: Path, kind: type[Any]) -> None:
+    proxy, rig = ConnectProxy(cast(Reactor, reactor)), kind(reactor, tmp_path)
+    await proxy.listen()
+    await rig.start()
+    channel = rig.new_channel(proxy=proxy.url())
+    outcome = await channel.push(order(rig))
+    await channel.stop()
+    await rig.stop()
+    await proxy.stop()
+    assert isinstance(outcome, Accepted)
+    assert proxy.asked
 
 
 @pytest_twisted.ensureDeferred

@@ -6,7 +6,7 @@ is written down with where it was to go, and then refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,7 +22,6 @@ from twisted.internet.interfaces import (
     IResolutionReceiver,
 )
 from twisted.internet.protocol import ClientFactory
-from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
 from datasms_daemon.channels._connect import Reactor
@@ -236,20 +235,6 @@ class _World:
 @pytest.fixture
 def world(reactor: IReactorCore) -> _World:
     return _World(cast(Reactor, reactor))
-
-
-@pytest.fixture
-def said() -> Iterator[list[str]]:
-    """All that is logged at any level, with all fields."""
-    said: list[str] = []
-
-    @implementer(ILogObserver)
-    def observe(event: dict[str, Any]) -> None:
-        said.append(f"{formatEvent(event)} {event!r}")
-
-    globalLogPublisher.addObserver(observe)
-    yield said
-    globalLogPublisher.removeObserver(observe)
 
 
 def _web(world: _World, tmp_path: Path, *hosts: str, private: bool = False) -> WebPush:

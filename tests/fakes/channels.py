@@ -20,6 +20,7 @@ class FakeChannel:
         self.withdrawn: list[PushOrder] = []
         self.host: IChannelHost | None = None
         self.stops = 0
+        self.under_way = 0
 
     def start(self, host: IChannelHost) -> None:
         """See IChannel."""

@@ -14,11 +14,12 @@ from datasms_daemon.channels.direct import Direct
 from datasms_daemon.channels.presence import Presence
 from datasms_daemon.config.channels import DirectChannel
 from datasms_daemon.config.records import DatasmsLine
-from datasms_daemon.interfaces import IChannel, IChannelHost, ILine, ILineHost
+from datasms_daemon.interfaces import IChannel, IChannelHost, ILine, ILineHost, IOperatedChannel
 from datasms_daemon.lines.datasms import DatasmsDriver, outcome_of
 from datasms_daemon.model import (
     Accepted,
     AddressGone,
+    ChannelView,
     Device,
     DeviceId,
     Handover,
@@ -63,7 +64,7 @@ def test_the_outcome_of_a_message_is_the_best_of_its_pushes(outcomes: list[Outco
     assert outcome_of(outcomes) == expected
 
 
-@implementer(IChannel)
+@implementer(IOperatedChannel)
 class _Channel:
     """Answers by address; a missing answer comes when the test says so."""
 
@@ -84,8 +85,13 @@ class _Channel:
     async def check(self) -> Verdict:
         raise AssertionError("nobody asked")
 
+    under_way = 0
+
     async def stop(self) -> None:
         raise AssertionError("the line does not stop channels")
+
+    def status(self) -> ChannelView:
+        raise AssertionError("the line does not ask channels how they are")
 
     async def push(self, order: PushOrder) -> Outcome:
         self.orders.append(order)
