@@ -1,8 +1,8 @@
 """``python -m bench.far_ends DIRECTORY``: FCM, WNS, Web Push, Viber and OMNI in one port, as cheap as can be.
 
 Every push is taken as the real service takes a good one; nothing is checked but the access token, which is the last one
-given out. ``/hang`` below any service's path is never answered. ``GET /tokens`` tells how many tokens were asked for,
-``POST /forget`` makes the last one worthless.
+that this service gave out. ``/hang`` below any service's path is never answered. ``GET /tokens`` tells how many tokens
+were asked for, ``POST /forget`` makes the last ones worthless.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from datasms_daemon.web.listen import ServerCertificate
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 BEARER = re.compile(rb"\r\nauthorization: *bearer +(\S+)", re.IGNORECASE)
 MESSAGE_ID = re.compile(rb'"messageId":"([^"]+)"')
-TOKEN_PATHS = (b"/token", b"/tenant/oauth2/v2.0/token")
+# By the path where a service's pushes begin: where its tokens come from.
+TOKEN_PATHS = {b"/v1/": b"/token", b"/wns": b"/tenant/oauth2/v2.0/token"}
 KEY_ID = "bench-key"
 # A token as long as Google's, which is shorter than Microsoft's.
 FILLING = "x" * 200
@@ -52,18 +53,18 @@ class FarEnds:
 
     def __init__(self) -> None:
         self.token_requests = 0
-        self._token = b""
+        self._tokens: dict[bytes, bytes] = {}
 
     def answer(self, head: bytes, body: bytes) -> bytes | None:
         """To one request; None: never."""
         path = head.split(b" ", 2)[1].partition(b"?")[0]
-        if path in TOKEN_PATHS:
-            return self._issue()
+        if path in TOKEN_PATHS.values():
+            return self._issue(path)
         if path.endswith(b"/hang"):
             return None
-        if path.startswith((b"/v1/", b"/wns")):
+        if (tokens := TOKEN_PATHS.get(path[:4])) is not None:
             bearer = BEARER.search(head)
-            if bearer is None or bearer[1] != self._token:
+            if bearer is None or bearer[1] != self._tokens.get(tokens):
                 return _http(b"401 Unauthorized", JSON, b"{}")
             return _http(b"200 OK", JSON, FCM_NAME) if path.startswith(b"/v1/") else _http(b"200 OK", WNS_SAYS)
         if path.startswith(b"/push/"):
@@ -75,16 +76,16 @@ class FarEnds:
             return _http(b"200 OK", JSON, OMNI_OK % (named[1] if named else b""))
         return self._told(path)
 
-    def _issue(self) -> bytes:
+    def _issue(self, path: bytes) -> bytes:
         self.token_requests += 1
         token = f"ya29.{self.token_requests}.{FILLING}"
-        self._token = token.encode()
+        self._tokens[path] = token.encode()
         body = {"access_token": token, "expires_in": 3600, "token_type": "Bearer"}
         return _http(b"200 OK", JSON, json.dumps(body).encode())
 
     def _told(self, path: bytes) -> bytes:
         if path == b"/forget":
-            self._token = b""
+            self._tokens.clear()
         elif path != b"/tokens":
             return _http(b"404 Not Found")
         return _http(b"200 OK", JSON, json.dumps(self.token_requests).encode())

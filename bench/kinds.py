@@ -31,6 +31,7 @@ from datasms_daemon.config.channels import (
     WnsChannel,
 )
 from datasms_daemon.config.kinds import SECOND, Duration
+from datasms_daemon.crypto.webpush import new_key
 from datasms_daemon.interfaces import IChannel, IChannelHost
 from datasms_daemon.model import (
     Content,
@@ -116,12 +117,12 @@ class Kinds:
     def webpush(self) -> Governed:
         """Encrypted for each device, an address a device."""
         options = self._webpush_options("Web Push")
-        return self._governed(WebPush(options, self._reactor, wall_ms, os.urandom, self._directory), options)
+        return self._governed(WebPush(options, self._reactor, wall_ms, os.urandom, self._directory, new_key), options)
 
     def hanging(self) -> Governed:
         """The same for devices whose service never answers: each call takes HANGS."""
         options = self._webpush_options("hanging", HANGS)
-        return self._governed(WebPush(options, self._reactor, wall_ms, os.urandom, self._directory), options)
+        return self._governed(WebPush(options, self._reactor, wall_ms, os.urandom, self._directory, new_key), options)
 
     def viber(self) -> Governed:
         """Without a webhook: nobody could call us."""

@@ -23,6 +23,7 @@ from datasms_daemon.config.channels import (
     WnsChannel,
 )
 from datasms_daemon.config.records import Config
+from datasms_daemon.crypto.webpush import new_key
 from datasms_daemon.interfaces import IChannel, IOperatedChannel
 from datasms_daemon.model import PushOrder
 from datasms_daemon.ops.clock import Clock
@@ -65,7 +66,7 @@ class Services:
                 return Wns(options, reactor, now)
             case WebPushChannel():
                 assert config.daemon.state_dir is not None, "the loader fills it in"
-                channel = WebPush(options, reactor, now, self._random, config.daemon.state_dir)
+                channel = WebPush(options, reactor, now, self._random, config.daemon.state_dir, new_key)
                 self.server_keys[options.name] = channel.application_server_key
                 return channel
             case ViberChannel():

@@ -59,16 +59,14 @@ class Hosts:
     """
 
     def __init__(self, exact: Iterable[str] = (), below: Iterable[str] = ()) -> None:
-        self._exact = frozenset(exact)
-        self._below = tuple(below)
+        names = tuple(below)
+        self._any = "*" in names
+        self._exact = frozenset((*exact, *names))
+        self._below = tuple(f".{name}" for name in names)
 
     def admit(self, place: str) -> bool:
         """Whether requests may go to ``place``, as ``netloc`` writes it."""
-        return place in self._exact or any(_is_below(place, name) for name in self._below)
-
-
-def _is_below(place: str, name: str) -> bool:
-    return name == "*" or place == name or place.endswith(f".{name}")
+        return self._any or place in self._exact or place.endswith(self._below)
 
 
 def is_allowed(address: str, *, private: bool) -> bool:
@@ -95,7 +93,7 @@ def may_be_resolved_elsewhere(host: str, *, private: bool) -> bool:
     """
     if ":" in host or _ENDS_IN_A_NUMBER.search(host):
         return is_allowed(host, private=private)
-    return private or not _is_below(host, "localhost")
+    return private or not (host == "localhost" or host.endswith(".localhost"))
 
 
 @lru_cache(maxsize=256)  # policy, channel and client ask in turn about the same URL of a device

@@ -35,7 +35,7 @@ PARSED_ORIGINS = 256
 _END = b"\r\n\r\n"
 HEAD = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([^\r\n\0]*))?((?:\r\n[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*)*)")
 """Of an answer: version, status, phrase, fields."""
-_NUMBER = re.compile(rb"[0-9]{1,15}")
+_NUMBER = re.compile("[0-9]{1,15}")
 
 Place = tuple[bytes, int]
 
@@ -80,13 +80,19 @@ class KeepingAgent:
         bodyProducer: object = None,
     ) -> Deferred[IResponse]:
         """IAgent: the answer's head. Fails as Twisted's own agent does; cancelling closes the connection."""
-        exchange = cast(Exchange, bodyProducer)
+        named = headers.getAllRawHeaders() if headers is not None else ()
+        fields = b"".join([b"%b: %b\r\n" % (name, value) for name, values in named for value in values])
+        return cast(Deferred[IResponse], self.send(method, uri, fields, cast(Exchange, bodyProducer)))
+
+    def send(self, method: bytes, uri: bytes, fields: bytes, exchange: Exchange) -> Deferred[Response]:
+        """The same with the header's lines as they are written, each with its end."""
         # Nearly every URL is another one, a device's own, and parsing it costs as much as the rest: only what stands
         # before the path is.
         path_at = uri.find(b"/", uri.find(b"//") + 2)
         origin = self._origin(uri if path_at < 0 else uri[:path_at])
         path = b"/" if path_at < 0 else uri[path_at:]
-        head = _head(method, path, origin.host, headers or Headers(), len(exchange.body))
+        to = b"%b %b HTTP/1.1\r\nHost: %b\r\nContent-Length: %d\r\n" % (method, path, origin.host, len(exchange.body))
+        head = to + fields + b"\r\n"
         connection = self._take((origin.uri.host, origin.uri.port))
         if connection is not None:
             return connection.ask(head, exchange)
@@ -104,7 +110,7 @@ class KeepingAgent:
             closed.callback(None)
         return closed
 
-    async def _ask_new(self, uri: URI, head: bytes, exchange: Exchange) -> IResponse:
+    async def _ask_new(self, uri: URI, head: bytes, exchange: Exchange) -> Response:
         place = (uri.host, uri.port)
         factory = Factory.forProtocol(lambda: Connection(self, place))
         factory.noisy = False
@@ -179,12 +185,12 @@ class Connection(Protocol):
         self.idle_since = 0.0
         self.is_usable = True
         self._agent = agent
-        self._waiting: Deferred[IResponse] | None = None
+        self._waiting: Deferred[Response] | None = None
         self._response: Response | None = None
         self._head = b""
         self._received = 0
 
-    def ask(self, head: bytes, exchange: Exchange) -> Deferred[IResponse]:
+    def ask(self, head: bytes, exchange: Exchange) -> Deferred[Response]:
         """Writes a request; the head of its answer."""
         self._received = 0
         waiting = self._waiting = Deferred(self._cancelled)
@@ -232,7 +238,7 @@ class Connection(Protocol):
         self._fail(reason)
         self._agent.lost(self)
 
-    def _head_received(self, data: bytes, waiting: Deferred[IResponse]) -> None:
+    def _head_received(self, data: bytes, waiting: Deferred[Response]) -> None:
         while True:
             head, found, rest = data.partition(_END)
             if len(head) > HEAD_LIMIT:
@@ -247,8 +253,11 @@ class Connection(Protocol):
             data = rest
         self._head = b""
         self._waiting, self._response = None, response
-        waiting.callback(response)
-        response.received(rest)
+        try:
+            # First what came of the body, mostly all of it: whoever waits then need not wait again.
+            response.received(rest)
+        finally:
+            waiting.callback(response)
 
     def _fail(self, reason: Failure) -> None:
         waiting, self._waiting = self._waiting, None
@@ -258,7 +267,7 @@ class Connection(Protocol):
         if response is not None:
             response.cut(reason)
 
-    def _cancelled(self, waiting: Deferred[IResponse]) -> None:
+    def _cancelled(self, waiting: Deferred[Response]) -> None:
         self._waiting = None
         self.abort()
         waiting.errback(ResponseNeverReceived([Failure(CancelledError())]))
@@ -270,7 +279,10 @@ class Connection(Protocol):
 
 @implementer(IResponse)
 class Response:
-    """An answer; its body is framed as RFC 9112 section 6.3 says, without the guesses. NotHttp: a bad head."""
+    """An answer; its body is framed as RFC 9112 section 6.3 says, without the guesses. NotHttp: a bad head.
+
+    ``fields`` are those of its header by lower-case name, repeated ones joined by a comma.
+    """
 
     request: IClientRequest | None = None
     previousResponse: IResponse | None = None  # noqa: N815 (IResponse)
@@ -282,10 +294,12 @@ class Response:
         self.version = (b"HTTP", 1, int(parsed[1]))
         self.code = int(parsed[2])
         self.phrase = parsed[3] or b""
-        self.headers = Headers()
-        for line in parsed[4].split(b"\r\n")[1:]:
-            name, _, value = line.partition(b":")
-            self.headers.addRawHeader(name, value.strip(b" \t"))
+        self._lines = parsed[4]
+        fields = self.fields = dict[str, str]()
+        for line in parsed[4].decode("latin-1").split("\r\n")[1:]:
+            name, _, value = line.partition(":")
+            name, value = name.lower(), value.strip(" \t")
+            fields[name] = f"{fields[name]}, {value}" if name in fields else value
         self._connection = connection
         self._reader: IProtocol | None = None
         self._chunks: list[bytes] = []
@@ -293,6 +307,15 @@ class Response:
         self._decoder: _ChunkedTransferDecoder | None = None
         self._left: int | None = None
         self._frame()
+
+    @property
+    def headers(self) -> Headers:
+        """IResponse: ``fields`` as Twisted has them."""
+        headers = Headers()
+        for line in self._lines.split(b"\r\n")[1:]:
+            name, _, value = line.partition(b":")
+            headers.addRawHeader(name, value.strip(b" \t"))
+        return headers
 
     @property
     def length(self) -> int | object:
@@ -331,22 +354,22 @@ class Response:
         self._finish(Failure(ResponseFailed([reason], self) if known else PotentialDataLoss()))
 
     def _frame(self) -> None:
-        codings = self.headers.getRawHeaders(b"transfer-encoding")
-        lengths = self.headers.getRawHeaders(b"content-length")
-        if codings is not None:
-            if lengths is not None or [coding.lower() for coding in codings] != [b"chunked"]:
+        coding = self.fields.get("transfer-encoding")
+        length = self.fields.get("content-length")
+        if coding is not None:
+            # A repeated one was joined and is neither "chunked" nor a number any more.
+            if length is not None or coding.lower() != "chunked":
                 raise NotHttp("the body's framing can be read in two ways")
             self._decoder = _ChunkedTransferDecoder(self._deliver, self._done)
         elif self.code in (204, 304):
             self._left = 0
-        elif lengths is not None:
-            if len(lengths) != 1 or not _NUMBER.fullmatch(lengths[0]):
+        elif length is not None:
+            if not _NUMBER.fullmatch(length):
                 raise NotHttp("the body's length is no number")
-            self._left = int(lengths[0])
+            self._left = int(length)
 
     def _keeps(self) -> bool:
-        options = b",".join(self.headers.getRawHeaders(b"connection", ())).lower()
-        return self.version[2] == 1 and b"close" not in options
+        return self.version[2] == 1 and "close" not in self.fields.get("connection", "").lower()
 
     def _deliver(self, data: bytes) -> None:
         if self._reader is None:
@@ -362,9 +385,3 @@ class Response:
         self._end = reason
         if self._reader is not None:
             self._reader.connectionLost(reason)
-
-
-def _head(method: bytes, path: bytes, host: bytes, headers: Headers, length: int) -> bytes:
-    lines = [b"%b %b HTTP/1.1\r\nHost: %b\r\nContent-Length: %d\r\n" % (method, path, host, length)]
-    lines += [b"%b: %b\r\n" % (name, value) for name, values in headers.getAllRawHeaders() for value in values]
-    return b"".join(lines) + b"\r\n"

@@ -88,9 +88,11 @@ def channels_of(options: OmniChannel) -> tuple[str, ...]:
     return tuple(name for name in names if name is not None)
 
 
-def message_id(order: PushOrder) -> str:
-    """The id that Infobip knows the push by: the same whenever it is repeated. 73 characters, as both ids are UUIDs."""
-    return f"{order.message}.{order.device.id}"
+def message_id(order: PushOrder, refused: int = 0) -> str:
+    """The id that Infobip knows the push by: the same whenever it is repeated, unless Infobip has ``refused`` it so
+    often and said that it may be sent again. 73 characters, as both ids are UUIDs, and few more."""
+    name = f"{order.message}.{order.device.id}"
+    return f"{name}.{refused}" if refused else name
 
 
 def mark_of(options: OmniChannel) -> str:
@@ -107,8 +109,9 @@ def hooks_of(options: OmniChannel, public_url: str | None) -> Hooks | None:
     return Hooks(f"{base}/reports/{secret}", f"{base}/seen/{secret}")
 
 
-def to_request(order: PushOrder, options: OmniChannel, hooks: Hooks | None) -> bytes | None:
-    """The request's JSON; None for an address without a phone number in E.164, or an order without a text.
+def to_request(order: PushOrder, options: OmniChannel, hooks: Hooks | None, id_: str) -> bytes | None:
+    """The request's JSON; None for an address without a phone number in E.164, or an order without a text. ``id_`` as
+    from ``message_id``.
 
     No step may still send when the message is over: its validity ends with ``order.ttl_ms``, as far as Infobip takes so
     short a one, and the Messages API gets no steps that would begin after it. An OMNI scenario cannot be shortened.
@@ -116,7 +119,7 @@ def to_request(order: PushOrder, options: OmniChannel, hooks: Hooks | None) -> b
     phone = PHONE.fullmatch(order.device.address.get("phone", ""))
     if phone is None or order.content is None:
         return None
-    to, text, id_ = phone[0].removeprefix("+"), _shown(order.content), message_id(order)
+    to, text = phone[0].removeprefix("+"), _shown(order.content)
     if options.api == "omni":
         return msgspec.json.encode(_omni(to, text, id_, options, hooks, order.ttl_ms))
     return msgspec.json.encode({"messages": [_message(to, text, id_, options, hooks, order.ttl_ms)]})

@@ -90,9 +90,8 @@ class SafeClient:
         self._stopped = False
         endpoints = Endpoints(reactor, hosts=hosts, allow_private=allow_private, ca_file=ca_file, proxy=proxy)
         self._connections = KeepingAgent(reactor, endpoints)
-        self._agent = _PlainAgent(self._connections)
         self._cookies = _NoCookies()
-        self._http = HTTPClient(self._agent, self._cookies, lambda exchange: exchange)
+        self._http = HTTPClient(_PlainAgent(self._connections), self._cookies, lambda exchange: exchange)
 
     async def post(
         self, url: str, headers: dict[str, str], body: bytes, *, timeout_s: float | None = None
@@ -143,23 +142,27 @@ class SafeClient:
         await self._connections.close()
 
     async def _exchange(self, method: Method, url: str, headers: dict[str, str], exchange: _Exchange) -> Answer:
-        await self._slots.acquire()
+        slot = self._slots.acquire()
+        if not slot.called:
+            await slot
         try:
+            if method == "POST":
+                # Pushes are many: treq would dress each in agents for cookies and encodings to no effect, and make
+                # objects of its header's lines (docs/adr/0005).
+                answered = await self._connections.send(b"POST", url.encode("ascii"), _lines(headers), exchange)
+                if answered.fields.get("content-encoding", "identity") != "identity":
+                    raise AnswerRefused("encoded answer")
+                return Answer(answered.code, answered.fields, await exchange.body_of(answered))
             response = await self._asked(method, url, headers, exchange)
-            body = await exchange.body_of(response)
-            return Answer(response.code, _flat(response.headers), body)
+            return Answer(response.code, _flat(response.headers), await exchange.body_of(response))
         finally:
             self._slots.release()
 
     async def _asked(self, method: Method, url: str, headers: dict[str, str], exchange: _Exchange) -> IResponse:
-        sent = Headers({name: [value] for name, value in headers.items()})
-        if method == "POST":
-            # Pushes are many: treq would dress each in agents for cookies and encodings to no effect (docs/adr/0005).
-            return await self._agent.request(b"POST", url.encode("ascii"), sent, exchange)
         response: IResponse = await self._http.request(
             method,
             url,
-            headers=sent,
+            headers=Headers({name: [value] for name, value in headers.items()}),
             data=cast(IBodyProducer, exchange),  # our own agent beneath knows what it is
             cookies=self._cookies,
             allow_redirects=False,
@@ -263,6 +266,14 @@ def _unencoded(response: IResponse) -> IResponse:
     if response.headers.getRawHeaders(b"Content-Encoding", [b"identity"]) != [b"identity"]:
         raise AnswerRefused("encoded answer")
     return response
+
+
+def _lines(headers: dict[str, str]) -> bytes:
+    """A header's lines, each with its end, and that of ``_PlainAgent``. ValueError: one of them would be two."""
+    text = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    if text.count("\r") != len(headers) or text.count("\n") != len(headers) or "\0" in text:
+        raise ValueError("a header's line with an end in it")
+    return text.encode() + b"Accept-Encoding: identity\r\n"
 
 
 def _flat(headers: Headers) -> dict[str, str]:

@@ -34,6 +34,7 @@ from datasms_daemon.channels._omni_requests import (
     to_request,
 )
 from datasms_daemon.channels._push import Answer, Failed, Method, SafeClient
+from datasms_daemon.channels._recent import Recent
 from datasms_daemon.config.channels import OmniChannel
 from datasms_daemon.config.kinds import DAY
 from datasms_daemon.errors import ConfigError
@@ -42,6 +43,7 @@ from datasms_daemon.model import (
     HookAnswer,
     HookCall,
     InboundText,
+    Later,
     LineName,
     NotSent,
     Outcome,
@@ -53,6 +55,7 @@ from datasms_daemon.ops.printable import printable
 
 SEND = {"omni": "/omni/1/advanced", "messages": "/messages-api/1/messages"}
 REPORTS = {"omni": f"/omni/1/reports?limit={PAGE}", "messages": f"/messages-api/1/reports?limit={PAGE}"}
+MOST_REFUSED = 10_000
 VALIDATE = "/messages-api/1/messages/validate"
 SCENARIOS = "/omni/1/scenarios"
 ADVICE = {
@@ -95,6 +98,7 @@ class Omni:
         self._not_last = channels_of(options)[:-1] if options.api == "omni" else ()
         self._host: IChannelHost | None = None
         self._last_said: dict[str, int] = {}
+        self._refused: Recent[str, int] = Recent(MOST_REFUSED)
         self._client = SafeClient(
             reactor,
             hosts=Hosts((host,)),
@@ -119,14 +123,20 @@ class Omni:
 
     async def push(self, order: PushOrder) -> Outcome:
         """What Infobip said, within the configured time (IChannel.push). A repeat has the same id, which Infobip knows:
-        nobody gets the message twice."""
-        body = to_request(order, self._options, self._hooks)
+        nobody gets the message twice. Only what Infobip took note of and refused for now is repeated under another one:
+        under the same it would be a duplicate, and seem taken."""
+        refused = self._refused.get(message_id(order), 0)
+        id_ = message_id(order, refused)
+        body = to_request(order, self._options, self._hooks, id_)
         if body is None:
             return NotSent("the push has no phone number or no text", final=True)
         answer = await self._ask("POST", SEND[self._options.api], body)
         if isinstance(answer, Failed):
             return outcome_of_failure(answer)
-        return outcome_of(answer.status, answer.headers, answer.body, self._now_ms(), message_id(order))
+        outcome = outcome_of(answer.status, answer.headers, answer.body, self._now_ms(), id_)
+        if answer.status < 300 and isinstance(outcome, Later):
+            self._refused[message_id(order)] = refused + 1
+        return outcome
 
     async def withdraw(self, order: PushOrder) -> None:
         """Nothing: Infobip cannot take a message back; its validity ends with the message's."""

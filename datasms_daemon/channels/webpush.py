@@ -87,7 +87,8 @@ class WebPush:
     """Pushes to the endpoints of subscriptions, on whatever hosts the configuration admits.
 
     Raises ConfigError when key file, contact, hosts or CA file cannot be used. A relative key file is below
-    ``state_dir``; one that does not exist is made of ``random`` bytes.
+    ``state_dir``; one that does not exist is made of ``random`` bytes. ``new_key`` makes the key of one push (RFC 8291
+    § 3.1: it is never used again).
     """
 
     carries_text = False
@@ -99,6 +100,7 @@ class WebPush:
         now_ms: Callable[[], int],
         random: Callable[[int], bytes],
         state_dir: Path,
+        new_key: Callable[[], EllipticCurvePrivateKey],
     ) -> None:
         problems = [f"channel {options.name}: {problem}" for problem in _problems(options)]
         if problems:
@@ -107,6 +109,7 @@ class WebPush:
         self._clock = reactor
         self._now_ms = now_ms
         self._random = random
+        self._new_key = new_key
         self._timeout_s = options.timeout / 1000
         self._contact = options.contact
         self._hosts = Hosts(below=options.hosts)
@@ -176,7 +179,7 @@ class WebPush:
         keys = client_keys(order.device.keys)
         if keys is None:
             return NotSent("the device's keys p256dh and auth are missing or wrong", final=True)
-        request = to_request(order, place, keys, self._random, withdraws=withdraws)
+        request = to_request(order, place, keys, self._new_key(), self._random(SALT_BYTES), withdraws=withdraws)
         if request is None:
             return NotSent("the message's id is too long for a push", final=True)
         answer = await self._post(url, place, request)
@@ -234,10 +237,16 @@ class _Tokens:
 
 
 def to_request(
-    order: PushOrder, place: str, keys: ClientKeys, random: Callable[[int], bytes], *, withdraws: bool = False
+    order: PushOrder,
+    place: str,
+    keys: ClientKeys,
+    sender: EllipticCurvePrivateKey,
+    salt: bytes,
+    *,
+    withdraws: bool = False,
 ) -> Request | None:
     """The request for an endpoint at ``place``, as ``netloc`` writes it (webpush.md §§ 2, 4; wns.md § 6); None if the
-    message's id is too long.
+    message's id is too long. ``sender`` and ``salt`` must be new for each.
 
     All requests for one message have one topic, so that the service keeps only the last. ``withdraws``: the message is
     over; soon after this has taken the place of an earlier push it is gone itself, and it is worth no battery.
@@ -256,7 +265,7 @@ def to_request(
     }
     if WINDOWS.admit(place):
         headers["X-WNS-Cache-Policy"] = "cache" if ttl_s else "no-cache"
-    body = encrypt(payload, keys, private_key(random(KEY_SEED_BYTES)), random(SALT_BYTES), step=STEP)
+    body = encrypt(payload, keys, sender, salt, step=STEP)
     return Request(headers, body)
 
 

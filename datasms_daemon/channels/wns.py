@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Literal
 from xml.sax.saxutils import escape, quoteattr
 
@@ -233,7 +234,7 @@ class Wns:
         token = await self._token.get(self._left(until))
         if not isinstance(token, Secret):
             return token
-        headers = request.headers | {"Authorization": f"Bearer {token.reveal()}"}
+        headers = {**request.headers, "Authorization": f"Bearer {token.reveal()}"}
         answer = await self._client.post(uri, headers, request.body, timeout_s=self._left(until))
         if isinstance(answer, Answer) and answer.status == 401:
             self._token.refuse(token)
@@ -320,7 +321,11 @@ def _outcome_of_success(headers: Mapping[str, str]) -> Outcome:
 
 def _words(headers: Mapping[str, str]) -> frozenset[str]:
     """All that the status headers say, whichever of them is there."""
-    said = ",".join([headers.get(name, "") for name in STATUS_HEADERS])
+    return _words_of(",".join([headers.get(name, "") for name in STATUS_HEADERS])[:MAX_SAID])
+
+
+@lru_cache(maxsize=64)  # WNS knows few words
+def _words_of(said: str) -> frozenset[str]:
     return frozenset(map(str.strip, said.lower().split(",")))
 
 

@@ -127,6 +127,27 @@ async def test_a_push_repeated_after_a_time_out_reaches_the_person_once(omni: Om
     assert list(omni.service.sent) == [ID]
 
 
+@pytest_twisted.ensureDeferred
+async def test_what_infobip_took_note_of_and_refused_is_repeated_as_another_push_and_is_no_duplicate(
+    omni: OmniRig,
+) -> None:
+    for id_ in (ID, f"{ID}.1"):
+        omni.script(answered(5, 21, "REJECTED_SYSTEM_ERROR", id_))
+        assert await omni.channel.push(order(omni)) == Later("status 21 REJECTED_SYSTEM_ERROR")
+        omni.service.sent[id_] = OmniBody(())
+    assert await omni.channel.push(order(omni)) == Accepted((f"{ID}.2",))
+    assert isinstance(omni.service.sent[f"{ID}.2"], OmniBody)
+    await omni.omni.hook(call("reports", report(3, 5, messageId=f"{ID}.2")))
+    assert states(omni) == [(f"{ID}.2", ReceiptState.DELIVERED)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_infobip_was_too_busy_to_take_note_of_is_repeated_as_the_same_push(omni: OmniRig) -> None:
+    omni.script(refusal(429, "TOO_MANY_REQUESTS", "/omni/"))
+    assert isinstance(await omni.channel.push(order(omni)), Later)
+    assert await omni.channel.push(order(omni)) == Accepted((ID,))
+
+
 @pytest.mark.parametrize(
     ("scripted", "expected"),
     [

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from random import Random
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import pytest_twisted
@@ -109,6 +109,19 @@ async def test_an_answer_is_status_headers_and_body(world: _World) -> None:
     got = await world.post(answer(202, b"body", {"X-One": "1"}))
     assert isinstance(got, Answer)
     assert (got.status, got.body, got.headers["x-one"]) == (202, b"body", "1")
+
+
+@pytest.mark.parametrize("value", ["1\r\nX-Two: 2", "1\nX-Two: 2", "1\rX-Two: 2", "1\0"])
+@pytest_twisted.ensureDeferred
+async def test_a_header_that_would_be_two_is_not_sent(
+    world: _World, logged_failures: list[dict[str, Any]], value: str
+) -> None:
+    world.server.token_script.append(_echo)
+    failed = await world.client.post(world.url, {"X-One": value}, b"question")
+    assert isinstance(failed, Failed)
+    assert (failed.phase, world.server.token_script) == ("nothing_sent", [_echo])
+    assert len(logged_failures) == 1
+    logged_failures.clear()
 
 
 @pytest_twisted.ensureDeferred

@@ -29,6 +29,7 @@ from datasms_daemon.channels.webpush import WebPush
 from datasms_daemon.channels.wns import Wns
 from datasms_daemon.config.channels import WebPushChannel, WnsChannel
 from datasms_daemon.config.kinds import Duration
+from datasms_daemon.crypto.webpush import new_key
 from datasms_daemon.interfaces import IChannel
 from datasms_daemon.model import Accepted, Device, DeviceId, MessageId, Outcome, PersonId, PushOrder, Secret
 from tests.contract.rigs.base import KEYS, now_ms
@@ -242,7 +243,7 @@ def _web(world: _World, tmp_path: Path, *hosts: str, private: bool = False) -> W
         name="web", contact="mailto:it@acme.example", hosts=hosts, allow_private=private,
         timeout=Duration(int(TIMEOUT_S * 1000)),
     )  # fmt: skip
-    return WebPush(options, cast(Reactor, world), now_ms, lambda size: bytes(range(1, size + 1)), tmp_path)
+    return WebPush(options, cast(Reactor, world), now_ms, lambda size: bytes(range(1, size + 1)), tmp_path, new_key)
 
 
 def _wns(world: _World) -> Wns:

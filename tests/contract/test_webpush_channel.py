@@ -22,7 +22,7 @@ from twisted.web.http import Request
 from datasms_daemon.channels._connect import Reactor
 from datasms_daemon.channels.webpush import WebPush, topic_of
 from datasms_daemon.config.channels import WebPushChannel
-from datasms_daemon.crypto.webpush import vapid_key_pem
+from datasms_daemon.crypto.webpush import new_key, vapid_key_pem
 from datasms_daemon.demo import answers
 from datasms_daemon.demo.answers import Rendered, ScriptedAnswer
 from datasms_daemon.errors import ConfigError
@@ -104,7 +104,7 @@ async def test_a_proof_is_renewed_before_it_expires(webpush: WebPushRig, tmp_pat
         ca_file=webpush.ca_file,
         allow_private=True,
     )
-    channel = WebPush(options, webpush.reactor, lambda: now[0], os.urandom, tmp_path)
+    channel = WebPush(options, webpush.reactor, lambda: now[0], os.urandom, tmp_path, new_key)
     webpush.service.now_ms = lambda: now[0]
     for hours in (0.0, 10.9, 0.2, 100.0):
         now[0] += int(hours * 3_600_000)
@@ -131,6 +131,7 @@ async def test_a_refused_proof_is_replaced_and_the_push_repeated_once(webpush: W
         lambda: now[0],
         os.urandom,
         webpush.tmp_path,
+        new_key,
     )
     assert await channel.push(order(webpush)) == LineDown("401 errno 109")
     assert webpush.service.requests == 2
@@ -212,7 +213,7 @@ def test_nothing_is_withdrawn_at_apples(tmp_path: Path, endpoint: str, asked: li
     reactor = MemoryReactorClock()
     reactor.installNameResolver(cast(IHostnameResolver, SimpleNamespace(resolveHostName=ask)))
     options = WebPushChannel(name="webpush", contact="mailto:it@acme.example", hosts=("apple.com", "mozilla.com"))
-    channel = WebPush(options, cast(Reactor, reactor), now_ms, os.urandom, tmp_path)
+    channel = WebPush(options, cast(Reactor, reactor), now_ms, os.urandom, tmp_path, new_key)
     device = Device(DeviceId("d1"), PersonId("novak"), "webpush", {"endpoint": endpoint}, KEYS)
     done: list[None] = []
     withdrawn = Deferred.fromCoroutine(channel.withdraw(PushOrder(MessageId("m1"), device, True, 60_000)))

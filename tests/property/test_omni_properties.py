@@ -126,10 +126,10 @@ def test_every_request_is_one_that_infobip_takes(
     assert len(message_id(order)) <= 200
     omni, messages = options("omni", steps), options("messages", steps)
     assert problems_of(omni, None) == problems_of(messages, None) == []
-    body = to_request(order, omni, None)
+    body = to_request(order, omni, None, message_id(order))
     assert body is not None
     msgspec.json.decode(body, type=OmniBody)
-    body = to_request(order, messages, None)
+    body = to_request(order, messages, None, message_id(order))
     assert body is not None
     (sent,) = msgspec.json.decode(body, type=MessagesBody).messages
     periods = [sent.options.validity_period, *(step.validity_period for step in sent.failover)]

@@ -68,7 +68,7 @@ def test_every_push_has_the_same_length_whatever_it_says(
     def body(message: object, *, withdraws: bool) -> bytes:
         device = Device(DeviceId("d"), PersonId("p"), "webpush", {}, KEYS)
         order = PushOrder(MessageId(str(message)), device, urgent, ttl_ms)
-        request = to_request(order, "push.example", _client(), lambda count: b"s" * count, withdraws=withdraws)
+        request = to_request(order, "push.example", _client(), private_key(b"s" * 40), b"s" * 16, withdraws=withdraws)
         assert request is not None
         assert 0 <= int(request.headers["TTL"]) <= 2_419_200
         return request.body

@@ -71,7 +71,7 @@ def order(address: dict[str, str] | None = None, ttl_ms: int = HOUR, content: Co
 
 
 def requested(order: PushOrder, options: OmniChannel, hooks: Hooks | None = HOOKS) -> Any:
-    body = to_request(order, options, hooks)
+    body = to_request(order, options, hooks, message_id(order))
     assert body is not None
     return msgspec.json.decode(body)
 
@@ -322,6 +322,7 @@ def test_a_repeat_has_the_same_id_and_another_device_another_one() -> None:
     other = msgspec.structs.replace(order().device, id=DeviceId("d2"))
     assert message_id(order()) == message_id(order(ttl_ms=1)) == "m1.d1"
     assert message_id(msgspec.structs.replace(order(), device=other)) == "m1.d2"
+    assert message_id(order(), refused=2) == "m1.d1.2"
 
 
 @pytest.mark.parametrize(
@@ -329,11 +330,11 @@ def test_a_repeat_has_the_same_id_and_another_device_another_one() -> None:
     [{}, {"phone": ""}, {"phone": "420603555019"}, {"phone": "+0420603"}, {"phone": "+420 603"}, {"token": "x"}],
 )
 def test_there_is_no_request_for_an_address_without_a_number(address: dict[str, str]) -> None:
-    assert to_request(order(address), options(), HOOKS) is None
+    assert to_request(order(address), options(), HOOKS, "m1.d1") is None
 
 
 def test_there_is_no_request_without_a_text() -> None:
-    assert to_request(order(content=None), options(), HOOKS) is None
+    assert to_request(order(content=None), options(), HOOKS, "m1.d1") is None
 
 
 # Options

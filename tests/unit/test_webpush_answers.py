@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from datasms_daemon.channels.webpush import outcome_of, to_request, topic_of
-from datasms_daemon.crypto.webpush import client_keys
+from datasms_daemon.crypto.webpush import client_keys, private_key
 from datasms_daemon.model import (
     Accepted,
     AddressGone,
@@ -125,7 +125,7 @@ def _order(*, urgent: bool = True, ttl_ms: int = 60_000, message: str = ID) -> P
 
 def _asked(order: PushOrder, place: str = FIREFOX, *, withdraws: bool = False) -> tuple[dict[str, str], bytes]:
     assert CLIENT is not None
-    request = to_request(order, place, CLIENT, lambda count: b"r" * count, withdraws=withdraws)
+    request = to_request(order, place, CLIENT, private_key(b"r" * 40), b"r" * 16, withdraws=withdraws)
     assert request is not None
     return request.headers, request.body
 
@@ -187,4 +187,4 @@ def test_a_topic_is_at_most_32_letters_and_digits(message: str) -> None:
 def test_there_is_no_request_that_firefox_on_android_would_refuse_for_its_size() -> None:
     assert CLIENT is not None
     assert len(_asked(_order(message="x" * 2400))[1]) <= 2744
-    assert to_request(_order(message="x" * 2600), CHROME, CLIENT, bytes) is None
+    assert to_request(_order(message="x" * 2600), CHROME, CLIENT, private_key(b"r" * 40), b"r" * 16) is None

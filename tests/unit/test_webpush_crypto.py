@@ -59,7 +59,9 @@ def _scalar(text: str) -> ec.EllipticCurvePrivateKey:
     return ec.derive_private_key(int.from_bytes(_bytes(text)), ec.SECP256R1())
 
 
-CLIENT = ClientKeys(_bytes(UA_PUBLIC), _bytes(AUTH))
+CLIENT = ClientKeys(
+    _bytes(UA_PUBLIC), _bytes(AUTH), ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), _bytes(UA_PUBLIC))
+)
 SENDER = _scalar(AS_PRIVATE)
 
 
@@ -69,8 +71,9 @@ def test_a_body_is_that_of_the_rfc() -> None:
 
 def test_each_value_on_the_way_is_that_of_the_rfc() -> None:
     assert base64url(public_point(SENDER)) == AS_PUBLIC
-    assert base64url(input_keying_material(CLIENT, SENDER)) == IKM
-    cek, nonce = content_keys(CLIENT, SENDER, _bytes(SALT))
+    ikm = input_keying_material(CLIENT, SENDER, public_point(SENDER))
+    assert base64url(ikm) == IKM
+    cek, nonce = content_keys(ikm, _bytes(SALT))
     assert (base64url(cek), base64url(nonce)) == (CEK, NONCE)
 
 

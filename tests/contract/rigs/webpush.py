@@ -10,6 +10,7 @@ from datasms_daemon.channels._connect import Reactor
 from datasms_daemon.channels.webpush import WebPush
 from datasms_daemon.config.channels import WebPushChannel
 from datasms_daemon.config.kinds import Duration
+from datasms_daemon.crypto.webpush import new_key
 from datasms_daemon.demo.answers import ScriptedAnswer
 from datasms_daemon.interfaces import IChannel
 from datasms_daemon.model import Accepted, Outcome
@@ -53,7 +54,7 @@ class WebPushRig:
             "allow_private": True,
             "timeout": Duration(int(TIMEOUT_S * 1000)),
         }
-        channel = WebPush(WebPushChannel(**options | changed), self.reactor, now_ms, os.urandom, self.tmp_path)
+        channel = WebPush(WebPushChannel(**options | changed), self.reactor, now_ms, os.urandom, self.tmp_path, new_key)
         self.service.application_server_key = channel.application_server_key
         return channel
 
