@@ -26,8 +26,3 @@ def ended(db: Db, application: str, limit: int) -> list[SentNotice]:
 def told(db: Db, message: MessageId) -> None:
     """The application knows."""
     db.execute(sql.FORGET_SENT, {"message": message})
-
-
-def purge(db: Db) -> None:
-    """Forgets messages that are not kept any more."""
-    db.execute(sql.PURGE_SENT)

@@ -89,4 +89,3 @@ WHERE a.application = :application AND m.state IN ('delivered', 'read', 'failed'
 ORDER BY m.id LIMIT :limit
 """
 FORGET_SENT = "DELETE FROM application_messages WHERE message = :message"
-PURGE_SENT = "DELETE FROM application_messages WHERE message NOT IN (SELECT id FROM messages)"

@@ -306,7 +306,7 @@ CREATE INDEX inbound_parts_whole ON inbound_parts (line, whole);
 CREATE INDEX inbound_parts_due ON inbound_parts (due_at) WHERE due_at IS NOT NULL;
 
 CREATE TABLE application_messages (
-    message TEXT PRIMARY KEY,
+    message TEXT PRIMARY KEY REFERENCES messages (id) ON DELETE CASCADE,
     application TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX application_messages_of ON application_messages (application);

@@ -8,11 +8,21 @@ from typing import Any, TypeVar
 
 import msgspec
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
+from datasms_daemon import assembly
 from datasms_daemon.config.applications import Application
-from datasms_daemon.config.records import InboundRule
-from datasms_daemon.model import ApplicationView, LineReceipt, MessageState, ReceiptState
+from datasms_daemon.config.records import Config, InboundRule, Mxservice
+from datasms_daemon.model import (
+    ApplicationView,
+    InboundText,
+    LineName,
+    LineReceipt,
+    MessageState,
+    NewRegistration,
+    ReceiptState,
+    Registration,
+)
 from tests.fakes.applications import Applications
 from tests.fakes.daemon import NUMBER, PERSON, add_person, done
 from tests.unit.test_inbound_texts import World
@@ -28,7 +38,7 @@ class AppWorld(World):
     def __init__(self, tmp_path: Path, options: Application = INFO, rule_text: str = "$0") -> None:
         self.options = options
         self.app = Applications()
-        super().__init__(tmp_path, InboundRule(name="all", to="app:info", text=rule_text))
+        super().__init__(tmp_path, InboundRule(name="all", to=f"app:{options.name}", text=rule_text))
 
     def begin(self) -> None:
         """A (new) life of the daemon."""
@@ -36,7 +46,7 @@ class AppWorld(World):
         super().begin()
         applications = self.daemon.parts.applications
         done(Deferred.fromCoroutine(applications.start()))
-        done(Deferred.fromCoroutine(applications.use((self.options,), {"info": self.app.make})))
+        done(Deferred.fromCoroutine(applications.use((self.options,), {self.options.name: self.app.make})))
         self.time.advance(0)
 
     def sms(self, text: str, key: str = "1", from_: str = NUMBER) -> None:
@@ -303,3 +313,101 @@ def test_nothing_can_be_done_with_a_text_of_somebody_else_or_an_acknowledged_one
     for id_ in (world.app.texts[0].id, 99):
         with pytest.raises(ValueError, match="there is no text"):
             world.ask(world.app.host.complete_registration(id_, "ABCD"))
+
+
+# The registration as an application
+
+
+class RegistrationWorld(AppWorld):
+    """SMS that register go to an application of that name, in place of the daemon itself."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        super().__init__(tmp_path, Application(name="registration", command=("/bin/false",)))
+
+    def begin(self) -> None:
+        """A (new) life of the daemon."""
+        rules = (InboundRule(name="copies", to="account:archive", continue_=True), *Config().inbound)
+        clients = Mxservice(registration_number="+420777000111")
+        self.config = msgspec.structs.replace(self.config, inbound=rules, mxservice=clients)
+        super().begin()
+
+    def asked(self) -> Registration:
+        """A client asks for a number."""
+        new = NewRegistration("fcm", {"token": "t1"}, {}, "Phone", "android", "app/1", "192.0.2.1")
+        found = done(Deferred.fromCoroutine(self.daemon.parts.backend.register(new)))
+        assert found is not None
+        return found
+
+    def completes(self, number: str) -> list[bool]:
+        """From now on the application completes what comes, with this number; what it was answered."""
+        said: list[bool] = []
+
+        def script(call: str, about: object) -> None:
+            if call == "received":
+                said.append(self.ask(self.app.host.complete_registration(self.app.texts[-1].id, number)))
+                if len(said) < 3:
+                    raise KeyError
+
+        self.app.script = script
+        return said
+
+
+@pytest.fixture
+def registering(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RegistrationWorld:
+    """Slow hashes run where they are called."""
+    monkeypatch.setattr(assembly, "deferToThreadPool", lambda reactor, pool, work: succeed(work()))
+    monkeypatch.setattr("datasms_daemon.crypto.tokens._SCRYPT_N", 2)
+    world = RegistrationWorld(tmp_path)
+    monkeypatch.setattr(world.time.reactor, "getThreadPool", lambda: None, raising=False)
+    return world
+
+
+def devices(world: AppWorld) -> int:
+    """How many there are."""
+    return int(done(world.daemon.store.read(lambda db: db.execute("SELECT count(*) FROM devices").fetchone()))[0])
+
+
+def test_a_program_completes_a_registration_once_and_is_answered_alike_each_time(
+    registering: RegistrationWorld, logged_failures: list[dict[str, Any]]
+) -> None:
+    registration = registering.asked()
+    said = registering.completes(registration.number)
+    registering.sms(registration.text)
+    registering.time.advance(10)
+    assert (said, devices(registering)) == ([True, True, True], 1)
+    logged_failures.clear()
+
+
+def test_a_wrong_number_is_wrong_each_time_and_counts_once(
+    registering: RegistrationWorld, logged_failures: list[dict[str, Any]]
+) -> None:
+    said = registering.completes("ABCD-EFGH-JKLMN")
+    registering.sms("DATASMS ABCD-EFGH-JKLMN")
+    registering.time.advance(10)
+    assert (said, devices(registering)) == ([False, False, False], 0)
+    tries = done(registering.daemon.store.read(lambda db: db.execute("SELECT count(*) FROM wrong_tries").fetchone()))
+    assert tries == (1,)
+    logged_failures.clear()
+
+
+def test_a_registration_number_goes_to_no_other_target_and_is_forgotten_once_acknowledged(
+    registering: RegistrationWorld,
+) -> None:
+    registration = registering.asked()
+    registering.sms(registration.text)
+    assert [one.text for one in registering.app.texts] == [registration.text]
+    rows = done(
+        registering.daemon.store.read(lambda db: db.execute("SELECT target, text, passed FROM inbound").fetchall())
+    )
+    assert rows == [("app:registration", "", None)]
+
+
+def test_what_came_through_a_channel_proves_no_phone(registering: RegistrationWorld) -> None:
+    registering.daemon.parts.texts.router._rules = ()
+    registering.daemon.parts.texts.router._default = "app:registration"
+    registering.app.hang = "received"
+    inbound = InboundText(LineName("fcm"), "+420603123456", "", "hello", registering.daemon.now, "1", {"token": "x"})
+    done(Deferred.fromCoroutine(registering.daemon.parts.host.inbound(inbound)))
+    registering.time.advance(0)
+    with pytest.raises(ValueError, match="only an SMS from a phone number"):
+        registering.ask(registering.app.host.complete_registration(registering.app.texts[0].id, "ABCD"))

@@ -497,6 +497,19 @@ def test_where_a_text_from_outside_would_go_is_explained(gateway: Gateway) -> No
     assert gateway.ask("POST", "/v1/explain/inbound", asked | {"line": "fax"}).faults.keys() == {"/line"}
 
 
+def test_applications_are_shown_with_what_waits_for_them(gateway: Gateway) -> None:
+    assert gateway.ask("GET", "/v1/applications").json["items"] == [
+        {
+            "name": "info",
+            "kind": "command",
+            "state": "waiting",
+            "reason": "it took too long",
+            "restarts": 3,
+            "waiting": 7,
+        }
+    ]
+
+
 def test_a_wait_for_texts_that_do_not_come_answers_with_none_and_the_same_cursor(gateway: Gateway) -> None:
     connection = gateway.begin("GET", "/v1/inbound?after=7&wait=2")
     gateway.time.pump([1, 1, 1])
