@@ -117,6 +117,16 @@ def test_a_repeat_of_a_delivery_changes_nothing_even_where_several_get_it(tmp_pa
     assert (world.texts("archive"), world.texts("office")) == (["copy of Hello"], ["Hello"])
 
 
+def test_a_repeat_changes_nothing_under_other_rules_either(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.sms("Hello")
+    copies = (InboundRule(name="copy", to="account:archive", text="copy of $0", continue_=True),)
+    twice = (*copies, InboundRule(name="too", to="account:erp"))
+    world.daemon.parts.configure(msgspec.structs.replace(world.config, inbound=twice), {})
+    world.sms("Hello")
+    assert (world.texts("office"), world.texts("archive"), world.texts("erp")) == (["Hello"], [], [])
+
+
 def test_a_forwarded_text_leaves_once_with_the_rules_priority(tmp_path: Path) -> None:
     rule = InboundRule(name="duty", when=When(text=("^alarm (.*)",)), to=f"forward:{DUTY}", text="$1!", priority="high")
     world = World(tmp_path, rule)
