@@ -135,7 +135,9 @@ class Kinds:
             ca_file=self.ca_file,
             allow_private=True,
         )
-        return self._governed(Viber(options, self._reactor, wall_ms, PUBLIC_URL, lambda _: None), options)
+        return self._governed(
+            Viber(options, self._reactor, wall_ms, PUBLIC_URL, lambda _: None, lambda *_: ""), options
+        )
 
     def omni(self) -> Governed:
         """By a scenario with two steps, reports pushed."""

@@ -30,6 +30,7 @@ from datasms_daemon.crypto.certificates import write_private
 from datasms_daemon.delivery import held
 from datasms_daemon.delivery.application_host import Services as Hosts
 from datasms_daemon.delivery.applications import Applications
+from datasms_daemon.delivery.attachments import Attachments
 from datasms_daemon.delivery.backend import Backend
 from datasms_daemon.delivery.changes import Changes
 from datasms_daemon.delivery.channels import ChannelHost, Channels
@@ -37,6 +38,7 @@ from datasms_daemon.delivery.core import Core
 from datasms_daemon.delivery.deadlines import Deadlines
 from datasms_daemon.delivery.directory import Directory
 from datasms_daemon.delivery.dispatch import Dispatch
+from datasms_daemon.delivery.downloads import Downloads
 from datasms_daemon.delivery.forwarding import Forwarding
 from datasms_daemon.delivery.handover import LineFacts
 from datasms_daemon.delivery.host import LineHost
@@ -75,12 +77,14 @@ from datasms_daemon.rules.retry import Backoff
 from datasms_daemon.rules.senders import Senders
 from datasms_daemon.rules.suffixes import Suffixes
 from datasms_daemon.services import Services
+from datasms_daemon.store.files import Files
 from datasms_daemon.store.operations import LineRow
 from datasms_daemon.store.store import Store
 
 T = TypeVar("T")
 RandomBytes = Callable[[int], bytes]
 SECRET_BYTES = 32
+ATTACHMENTS = "attachments"
 REPLY_WINDOW = 72 * HOUR
 
 
@@ -108,7 +112,9 @@ class Parts:
         self.changes = Changes()
         self.presence = Presence()
         self._reactor = reactor
-        self.services = Services(reactor, clock, random, self.presence, self.metrics)
+        self.services = Services(
+            reactor, clock, random, self.presence, self.metrics, lambda *asked: self.downloads.ticket(*asked)
+        )
         # For jitter and reference numbers only; what must not be guessed is made of ``random`` itself.
         self._random = Random(int.from_bytes(random(16), "big"))  # noqa: S311
         new_id = IdSource(now, random)
@@ -122,17 +128,24 @@ class Parts:
         )  # fmt: skip
         self.withdrawals = Withdrawals(store, lambda: self.channels, now, self.presence.withdraw)
         self.changes.connect(self.dispatch.wake, self.deadlines.pull, self._finished, self.withdrawals.applied)
+        files = Files(state_dir / ATTACHMENTS)
+        self.downloads = Downloads(store, files, now, self._in_thread, mac_key, self._shows_content)
         numbers = RegistrationNumbers(lambda: self.config, store, now, new_id, random, pepper, self._in_thread)
         self.backend = Backend(
             lambda: self.config, store, now, random, numbers, mac_key, self.receipts, self.presence,
             lambda: self.services.server_keys, lambda call: self.channels.hook(call), lambda: self.wordings,
+            self.downloads,
         )  # fmt: skip
         self.registration = RegistrationApp(store, now, new_id, pepper, self._in_thread, self._pause, self._registered)
         directory = self._inbound(numbers)
         room = DiskRoom(state_dir, config.store.min_free, now)
+        self.attachments = Attachments(
+            store, files, now, random, self._in_thread, room.has_room,
+            lambda: self.config.attachments,
+        )  # fmt: skip
         self.core = Core(
             config, store, now, new_id, mac_key, self.keys, directory, self.dispatch, self.channels, self.texts,
-            self.applications, self.changes, self.metrics, room.has_room, calendars, self._openings,
+            self.applications, self.attachments, self.changes, self.metrics, room.has_room, calendars, self._openings,
         )  # fmt: skip
 
     def _accept(self, asked: Submission) -> Awaitable[AcceptedSubmission | Refused | Limited | KeyReused]:
@@ -209,6 +222,9 @@ class Parts:
         """The channels of a configuration; those whose options did not change are the ones in use. ConfigError: its
         options cannot be used."""
         former = {options.name: options for options in self.config.channel}
+        if config.mxservice.public_url != self.config.mxservice.public_url:
+            # Services are told to call us there, and to fetch there.
+            former = {}
         return {
             options.name: self.channels[options.name]
             if options.name in self.channels and former.get(options.name) == options
@@ -233,6 +249,10 @@ class Parts:
         # One that is gone from the configuration: better not repeated.
         known = self.channels.get(channel)
         return known is None or known.carries_text
+
+    def _shows_content(self, channel: str) -> bool:
+        known = self.channels.get(channel)
+        return known is not None and known.carries_text
 
     def _in_thread(self, work: Callable[[], T]) -> Awaitable[T]:
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work)

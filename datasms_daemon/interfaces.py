@@ -14,6 +14,7 @@ from datasms_daemon.model import (
     Device,
     DeviceId,
     DeviceReceipt,
+    Download,
     Handover,
     HandoverResult,
     HookAnswer,
@@ -178,6 +179,16 @@ class IBackend(Interface):
 
     def receipts(device: DeviceId, receipts: tuple[DeviceReceipt, ...]) -> Awaitable[tuple[str, ...]]:
         """Commits them; the answer names the message ids that are not in this device's inbox."""
+
+    def attachment(device: DeviceId, id_: str) -> Awaitable[Download | None]:
+        """A file that came with a message in this device's inbox; None: there is no such one."""
+
+    def media(ticket: str) -> Awaitable[Download | None]:
+        """A file for the service of a channel that shows messages itself. None: the ticket was never given out, its
+        time is over, or the channel or the file is gone."""
+
+    def read_attachment(ticket: str, offset: int, size: int) -> Awaitable[bytes]:
+        """At most ``size`` bytes of a file, and at most CHUNK; none behind its end, or when the ticket is not good."""
 
     def update_device(
         device: DeviceId, preferred: Reach, others: tuple[Reach, ...] | None, keys: dict[str, str], name: str

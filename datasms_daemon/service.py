@@ -84,6 +84,7 @@ class DaemonService(Service):
         clock = Clock(not_before=int(last_alive or 0))
         parts = self._parts = Parts(self._config, store, self._reactor, clock, os.urandom)
         await parts.keys.load()
+        await parts.attachments.sweep()
         kept = await store.read(operations.lines)
         drivers = {name: parts.line(options) for name, options in lines_of(self._config).items()}
         channels = parts.channels_of(self._config)
@@ -139,6 +140,7 @@ class DaemonService(Service):
         if parts is None:
             return
         await housekeeping.beat(parts.store, parts.clock, parts.metrics)
+        await parts.attachments.purge()
         await parts.backend.write_seen()
         if parts.clock.now_ms() - parts.deadlines.last_run_ms < STALLED_MS:
             self._notifier.tell("WATCHDOG=1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from datasms_daemon.channels._connect import Reactor
 from datasms_daemon.channels._policy import governed
@@ -25,22 +26,32 @@ from datasms_daemon.config.channels import (
 from datasms_daemon.config.records import Config
 from datasms_daemon.crypto.webpush import new_key
 from datasms_daemon.interfaces import IChannel, IOperatedChannel
-from datasms_daemon.model import PushOrder
+from datasms_daemon.model import Attachment, PushOrder
 from datasms_daemon.ops.clock import Clock
 from datasms_daemon.ops.metrics import Metrics
 
 
 class Services:
-    """Makes channels. ``server_keys`` are the keys that clients subscribe with, by channel."""
+    """Makes channels. ``server_keys`` are the keys that clients subscribe with, by channel.
+
+    ``ticket`` gives what opens an attachment for the service of a channel, by the channel's name, for so many ms.
+    """
 
     def __init__(
-        self, reactor: Reactor, clock: Clock, random: Callable[[int], bytes], presence: Presence, metrics: Metrics
+        self,
+        reactor: Reactor,
+        clock: Clock,
+        random: Callable[[int], bytes],
+        presence: Presence,
+        metrics: Metrics,
+        ticket: Callable[[str, Attachment, int], str],
     ) -> None:
         self._reactor = reactor
         self._clock = clock
         self._random = random
         self._presence = presence
         self._metrics = metrics
+        self._ticket = ticket
         self.server_keys: dict[str, str] = {}
 
     def channel(self, options: ChannelOptions, config: Config) -> IOperatedChannel:
@@ -70,7 +81,8 @@ class Services:
                 self.server_keys[options.name] = channel.application_server_key
                 return channel
             case ViberChannel():
-                return Viber(options, reactor, now, public_url, self._billed(options.name))
+                ticket = partial(self._ticket, options.name)
+                return Viber(options, reactor, now, public_url, self._billed(options.name), ticket)
             case OmniChannel():
                 return Omni(options, reactor, now, public_url)
 

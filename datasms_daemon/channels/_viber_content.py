@@ -1,16 +1,36 @@
-"""What we say to Viber: texts, the welcome, which callbacks we want, links that register (viber.md §§ 2, 3). Pure."""
+"""What we say to Viber: texts, pictures, files, the welcome, which callbacks we want, links that register. Pure.
+
+Limits and fields are those of viber.md §§ 2 and 3.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import quote
 
 import msgspec
 
-from datasms_daemon.model import NotSent, PushOrder, Record
+from datasms_daemon.model import Attachment, NotSent, PushOrder, Record
 
 MAX_TEXT = 7000  # characters
+MAX_PICTURE_TEXT = 768  # characters
+MAX_PICTURE = 1 << 20  # bytes; an iPhone takes no more
+MAX_FILE = 50 << 20  # bytes
+MAX_FILE_NAME = 256  # characters
 MAX_BODY = 30_000  # bytes
 EVENTS = ("delivered", "seen", "failed", "conversation_started")
+
+# What the address of a picture must end in. Not GIF: a moving one is refused, and only who decodes it knows.
+PICTURES = {"image/png": "png", "image/jpeg": "jpeg"}
+FORBIDDEN = frozenset({
+    "action", "apk", "app", "bat", "bin", "cmd", "com", "command", "cpl", "csh", "exe", "gadget", "inf1", "ins", "inx",
+    "ipa", "isu", "job", "jse", "ksh", "lnk", "msc", "msi", "msp", "mst", "osx", "out", "paf", "pif", "ps1", "reg",
+    "rgs", "run", "sct", "shb", "shs", "u3p", "vb", "vbe", "vbs", "vbscript", "workflow", "ws", "wsf",
+})  # fmt: skip
+"""Extensions of files that Viber does not take."""
+
+Link = Callable[[Attachment], str]
+"""The https address at which Viber fetches an attachment."""
 
 
 class Sender(Record, frozen=True):
@@ -20,8 +40,23 @@ class Sender(Record, frozen=True):
     avatar: str | None = None
 
 
-def to_request(order: PushOrder, sender: Sender) -> bytes | NotSent:
-    """The body of send_message for this push, title and text as one; NotSent for what Viber cannot carry."""
+class Sends(Record, frozen=True):
+    """One message as bodies of send_message, in their order.
+
+    ``first`` carries the text, alone or under a picture; what becomes of it is what becomes of the message. ``others``
+    are the further attachments by name. ``left_out`` says of each attachment that cannot be sent why.
+    """
+
+    first: bytes
+    others: tuple[tuple[str, bytes], ...] = ()
+    left_out: tuple[str, ...] = ()
+
+
+def to_sends(order: PushOrder, sender: Sender, link: Link | None) -> Sends | NotSent:
+    """What to send for this push, title and text as one; NotSent for what Viber cannot carry.
+
+    ``link`` None: there is no address at which Viber could fetch an attachment, so the text goes alone.
+    """
     receiver = order.device.address.get("id")
     if not receiver:
         return NotSent("the device's address has no id", final=True)
@@ -33,8 +68,19 @@ def to_request(order: PushOrder, sender: Sender) -> bytes | NotSent:
         return NotSent("there is no text to show", final=True)
     if len(text) > MAX_TEXT:
         return NotSent(f"longer than {MAX_TEXT} characters", final=True)
-    body = msgspec.json.encode({"receiver": receiver, **_text(text, sender), "tracking_data": order.message})
-    return body if len(body) <= MAX_BODY else NotSent(f"larger than {MAX_BODY} bytes", final=True)
+    fit, left_out = _sorted_out(content.attachments, link)
+    common = {"receiver": receiver, "tracking_data": order.message}
+    first = _text(text, sender)
+    if link is not None and fit and _is_picture(fit[0]) and len(text) <= MAX_PICTURE_TEXT:
+        first = _picture(text, sender, fit[0], link)
+        fit = fit[1:]
+    body = msgspec.json.encode({**common, **first})
+    if len(body) > MAX_BODY:
+        return NotSent(f"larger than {MAX_BODY} bytes", final=True)
+    if link is None:
+        return Sends(body, (), left_out)
+    others = [(one.name, msgspec.json.encode({**common, **_media(sender, one, link)})) for one in fit]
+    return Sends(body, tuple(others), left_out)
 
 
 def welcome(text: str, sender: Sender, button: str | None = None) -> bytes:
@@ -59,6 +105,56 @@ def deep_link(bot_uri: str, number: str) -> str:
     return f"viber://pa?chatURI={quote(bot_uri, safe='')}&context={quote(number, safe='')}"
 
 
+def _sorted_out(
+    attachments: tuple[Attachment, ...], link: Link | None
+) -> tuple[tuple[Attachment, ...], tuple[str, ...]]:
+    """Those that Viber takes, and what is wrong with the others."""
+    wrong = {one: _wrong_with(one) for one in attachments}
+    if link is None:
+        wrong = dict.fromkeys(attachments, "[mxservice] public_url is not set")
+    fit = tuple(one for one in attachments if wrong[one] is None)
+    return fit, tuple(f"{one.name} was left out: {why}" for one, why in wrong.items() if why is not None)
+
+
+def _wrong_with(attachment: Attachment) -> str | None:
+    if _is_picture(attachment):
+        return None
+    if attachment.size > MAX_FILE:
+        return f"larger than {MAX_FILE >> 20} MB"
+    extension = _extension(attachment.name)
+    return f"Viber takes no .{extension} files" if extension in FORBIDDEN else None
+
+
+def _is_picture(attachment: Attachment) -> bool:
+    return attachment.type in PICTURES and attachment.size <= MAX_PICTURE
+
+
+def _extension(name: str) -> str:
+    return name.rpartition(".")[2].lower() if "." in name else ""
+
+
+def _media(sender: Sender, attachment: Attachment, link: Link) -> dict[str, object]:
+    if _is_picture(attachment):
+        return _picture("", sender, attachment, link)
+    name = attachment.name if _extension(attachment.name) else f"{attachment.name}.dat"
+    return {
+        **_shown(sender),
+        "type": "file",
+        "media": link(attachment),
+        "size": attachment.size,
+        "file_name": name[-MAX_FILE_NAME:],
+    }
+
+
+def _picture(text: str, sender: Sender, attachment: Attachment, link: Link) -> dict[str, object]:
+    media = f"{link(attachment)}.{PICTURES[attachment.type]}"
+    return {**_shown(sender), "type": "picture", "text": text, "media": media}
+
+
 def _text(text: str, sender: Sender) -> dict[str, object]:
+    return {**_shown(sender), "type": "text", "text": text}
+
+
+def _shown(sender: Sender) -> dict[str, object]:
     shown = {"name": sender.name} if sender.avatar is None else {"name": sender.name, "avatar": sender.avatar}
-    return {"type": "text", "text": text, "sender": shown, "min_api_version": 1}
+    return {"sender": shown, "min_api_version": 1}

@@ -26,12 +26,22 @@ from datasms_daemon.channels._viber_answers import (
     shown,
     status_of,
 )
-from datasms_daemon.channels._viber_content import Sender, to_request
+from datasms_daemon.channels._viber_content import Link, Sender, Sends, to_sends
 from datasms_daemon.channels._viber_webhook import Webhook
 from datasms_daemon.config.channels import ViberChannel
 from datasms_daemon.errors import ConfigError
 from datasms_daemon.interfaces import IChannelHost, IHookedChannel
-from datasms_daemon.model import Accepted, HookAnswer, HookCall, NotSent, Outcome, PushOrder, PushReceipt, Verdict
+from datasms_daemon.model import (
+    Accepted,
+    Attachment,
+    HookAnswer,
+    HookCall,
+    NotSent,
+    Outcome,
+    PushOrder,
+    PushReceipt,
+    Verdict,
+)
 
 # How many callbacks and how many people are remembered, for repeats and for what comes in the wrong order.
 REMEMBERED = 10_000
@@ -45,8 +55,9 @@ log = Logger()
 class Viber:
     """Sends through one bot. Raises ConfigError when token, endpoint, avatar or CA file cannot be used.
 
-    ``public_url`` is where MxService is reached from outside; ``billed`` is told the billing status (0 to 5; 5 costs)
-    of each message that Viber took. ``repeats`` counts callbacks that were known already.
+    ``public_url`` is where MxService is reached from outside; ``ticket`` gives what opens an attachment there for a
+    time of so many ms. ``billed`` is told the billing status (0 to 5; 5 costs) of each message that Viber took.
+    ``repeats`` counts callbacks that were known already.
     """
 
     carries_text = True
@@ -58,6 +69,7 @@ class Viber:
         now_ms: Callable[[], int],
         public_url: str | None,
         billed: Callable[[int], None],
+        ticket: Callable[[Attachment, int], str],
     ) -> None:
         self.name = options.name
         self.repeats = 0
@@ -65,6 +77,8 @@ class Viber:
         self._clock = reactor
         self._now_ms = now_ms
         self._billed = billed
+        self._ticket = ticket
+        self._public_url = public_url and public_url.rstrip("/")
         self._timeout_s = options.timeout / 1000
         self._token = options.token
         self._sender = Sender(options.sender, options.avatar)
@@ -97,17 +111,35 @@ class Viber:
 
     async def push(self, order: PushOrder) -> Outcome:
         """What Viber said, within the configured time whatever the number of tries (IChannel.push)."""
-        body = to_request(order, self._sender)
-        if isinstance(body, NotSent):
-            return body
+        sends = to_sends(order, self._sender, self._link(order.ttl_ms))
+        if isinstance(sends, NotSent):
+            return sends
         until = self._clock.seconds() + self._timeout_s
-        answer = await self._ask("send_message", body, self._timeout_s)
+        answer = await self._ask("send_message", sends.first, self._timeout_s)
         if self._webhook is not None and _webhook_is_missing(answer):
             problem = await self._webhook.register(self._left(until))
             if problem is not None:
                 return problem
-            answer = await self._ask("send_message", body, self._left(until))
-        return self._concluded(answer)
+            answer = await self._ask("send_message", sends.first, self._left(until))
+        outcome = self._concluded(answer)
+        return await self._followed(outcome, sends, until) if isinstance(outcome, Accepted) else outcome
+
+    async def _followed(self, accepted: Accepted, sends: Sends, until: float) -> Accepted:
+        """The message has gone out: from here on nothing may make anybody send it again, whatever the rest comes to."""
+        notes = list(sends.left_out)
+        for name, body in sends.others:
+            left = self._left(until)
+            if left == 0:
+                notes.append(f"{name} was not sent: no time was left")
+                continue
+            outcome = self._concluded(await self._ask("send_message", body, left))
+            if not isinstance(outcome, Accepted):
+                notes.append(f"{name} was perhaps not sent: {outcome.reason}")
+        return Accepted(accepted.provider_ids, tuple(notes))
+
+    def _link(self, ttl_ms: int) -> Link | None:
+        base = self._public_url
+        return None if base is None else lambda one: f"{base}/mx/v1/media/{self._ticket(one, ttl_ms)}"
 
     async def withdraw(self, order: PushOrder) -> None:
         """Nothing: Viber takes nothing back."""

@@ -18,7 +18,7 @@ from datasms_daemon.config.options import driver_of, drivers_of, element_of, opt
 from datasms_daemon.config.problems import Problems, below
 from datasms_daemon.config.records import Config, Http, SmppLine
 from datasms_daemon.config.references import check_name, one_of
-from datasms_daemon.config.units import format_duration, parse_listen
+from datasms_daemon.config.units import format_duration, format_size, parse_listen
 from datasms_daemon.rules.inbound import APP
 from datasms_daemon.rules.numbers import is_country, normalise
 
@@ -31,6 +31,7 @@ def check(config: Config, problems: Problems) -> None:
     for part in (
         _daemon,
         _listeners,
+        _attachments,
         _names,
         _lines,
         check_texts,
@@ -86,6 +87,13 @@ def _listener(place: str, http: Http, problems: Problems) -> None:
         problems.add(below(place, "key_file"), "missing", "the private key of certificate_file")
     if http.key_file is not None and http.certificate_file is None:
         problems.add(below(place, "certificate_file"), "missing", "the certificate of key_file")
+
+
+def _attachments(config: Config, problems: Problems) -> None:
+    options = config.attachments
+    if options.max_size > options.quota:
+        right = f"at most the quota, {format_size(options.quota)}"
+        problems.add("attachments.max_size", "is more than a sender may keep", right, format_size(options.max_size))
 
 
 def _names(config: Config, problems: Problems) -> None:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from datasms_daemon.config.applications import Application
+from datasms_daemon.config.attachments import Attachments
 from datasms_daemon.config.calendars import CalendarOptions
 from datasms_daemon.config.channels import ChannelOptions, DirectChannel
 from datasms_daemon.config.classes import ClassOptions
@@ -157,6 +158,7 @@ class Config(Options, frozen=True, kw_only=True):
     store: Annotated[Store, Meta(description="Where messages are kept")] = Store()
     gateway: Annotated[Gateway, Meta(description="What applications and operators talk to")] = Gateway()
     mxservice: Annotated[Mxservice, Meta(description="What clients talk to")] = Mxservice()
+    attachments: Annotated[Attachments, Meta(description="Files that travel with messages")] = Attachments()
     priority: Annotated[
         dict[str, Priority], Meta(description="Priorities by name; low, normal and high are there, others may be added")
     ] = msgspec.field(default_factory=lambda: dict(DEFAULT_PRIORITIES))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from datasms_daemon.model import LineText, MessageId, PersonId
+from datasms_daemon.model import Attachment, LineText, MessageId, PersonId
 
 MAC_BYTES = 16
 
@@ -18,6 +18,7 @@ def bind(
     text: str,
     title: str | None,
     per_line: Mapping[str, LineText],
+    attachments: Sequence[Attachment] = (),
 ) -> bytes:
     """The 16 bytes that bind a message's recipient and content to its id: HMAC-SHA256, truncated (RFC 2104 § 5).
 
@@ -27,6 +28,9 @@ def bind(
     for line in sorted(per_line):
         own = per_line[line]
         fields += (line, own.text, "notice" if own.notice else None)
+    for one in attachments:
+        # None keeps them apart from the lines before, each of which begins with a text.
+        fields += (None, one.id, one.name, one.type, str(one.size), one.sha256)
     return hmac.digest(key, b"".join(map(_field, fields)), "sha256")[:MAC_BYTES]
 
 
@@ -39,9 +43,10 @@ def verify(
     text: str,
     title: str | None,
     per_line: Mapping[str, LineText],
+    attachments: Sequence[Attachment] = (),
 ) -> bool:
     """Whether ``mac`` is the seal of this message; takes the same time for every wrong one."""
-    return hmac.compare_digest(mac, bind(key, message_id, to, person, text, title, per_line))
+    return hmac.compare_digest(mac, bind(key, message_id, to, person, text, title, per_line, attachments))
 
 
 def _field(value: str | None) -> bytes:

@@ -21,6 +21,7 @@ from datasms_daemon.delivery.wording import Leaving, wordings
 from datasms_daemon.model import (
     AcceptedMessage,
     AcceptedSubmission,
+    Attachment,
     Device,
     Draft,
     Event,
@@ -49,7 +50,7 @@ from datasms_daemon.rules.openings import Openings
 from datasms_daemon.rules.pipeline import TooLong
 from datasms_daemon.rules.routing import Facts, Routed, Router
 from datasms_daemon.rules.senders import Permission, Senders, permission
-from datasms_daemon.store import directory, messages, operations
+from datasms_daemon.store import attachments, directory, messages, operations
 from datasms_daemon.store.messages import NewMessage, Sealed
 from datasms_daemon.store.store import Db
 
@@ -103,18 +104,20 @@ class Acceptance:
         if asked is not None and (before := operations.answered(db, submission.sender, asked)) is not None:
             return Taken(_replayed(*before))
         targets, problems = self._targets(db, submission)
+        attached = _attached(db, submission, now, problems)
         if problems:
             return Taken(Refused(tuple(problems)))
         if (limited := self._limited(db, submission, targets, now, day)) is not None:
             return Taken(limited)
         id_ = self._new_id()
         placed = [
-            (self._message(submission, id_, draft, target, now), target.devices)
-            for draft, found in zip(submission.drafts, targets, strict=True)
+            (self._message(submission, id_, draft, target, files, now), target.devices)
+            for draft, found, files in zip(submission.drafts, targets, attached, strict=True)
             for target in found
         ]
         new = self._claim([one for one, _ in placed], now, lines, room)
         messages.insert(db, new)
+        self._attach(db, new)
         handovers = self._handovers(db, new, [devices for _, devices in placed], now, day.name, lines)
         answer = AcceptedSubmission(
             id_, tuple(AcceptedMessage(one.progress.id, one.sealed.message.to, one.progress.state) for one in new)
@@ -126,6 +129,7 @@ class Acceptance:
     def explain(self, db: Db, submission: Submission, now: int) -> tuple[Explanation, ...] | Refused:
         """How each recipient's message would go at that moment, and why; nothing is stored."""
         targets, problems = self._targets(db, submission)
+        _attached(db, submission, now, problems)
         if problems:
             return Refused(tuple(problems))
         return tuple(
@@ -244,7 +248,13 @@ class Acceptance:
         return (own,) if own else ()
 
     def _message(
-        self, submission: Submission, submission_id: str, draft: Draft, target: Target, now: int
+        self,
+        submission: Submission,
+        submission_id: str,
+        draft: Draft,
+        target: Target,
+        files: tuple[Attachment, ...],
+        now: int,
     ) -> NewMessage:
         routed = self._routed(submission, draft, target, now)
         per_line = draft.per_line | self._classes.notices(routed.plan, draft.class_)
@@ -256,12 +266,19 @@ class Acceptance:
             id_, submission_id, submission.sender, target.to, target.person, draft.priority, draft.class_, draft.title,
             draft.text, draft.reference, now, draft.send_at, valid_until, per_line, draft.resend_of,
             draft.cost_centre or self.senders.of(submission.sender).options.cost_centre,
-            self._is_verbatim(submission.sender, draft),
+            self._is_verbatim(submission.sender, draft), files,
         )  # fmt: skip
-        mac = binding.bind(self._mac_key, id_, target.to, target.person, draft.text, draft.title, per_line)
+        mac = binding.bind(self._mac_key, id_, target.to, target.person, draft.text, draft.title, per_line, files)
         begun = lifecycle.begin(id_, routed.plan, now, draft.send_at, valid_until, self._openings, priority.ndr_after)
         events = (_accepted(now, routed), *begun.events)
         return NewMessage(Sealed(message, mac), priority.rank, begun.progress, events)
+
+    def _attach(self, db: Db, new: list[NewMessage]) -> None:
+        for one in new:
+            message = one.sealed.message
+            if message.attachments:
+                keep_until = message.valid_until + self._config.attachments.keep
+                attachments.attach(db, message.id, message.attachments, keep_until)
 
     def _claim(
         self, new: list[NewMessage], now: int, lines: Mapping[LineName, LineFacts], room: Mapping[LineName, int]
@@ -343,6 +360,23 @@ def _accepted(now: int, routed: Routed) -> Event:
     if routed.skipped:
         detail["skipped"] = "; ".join(f"{line.line}: {line.reason}" for line in routed.skipped)
     return Event(now, "accepted", detail)
+
+
+def _attached(db: Db, submission: Submission, now: int, problems: list[Problem]) -> list[tuple[Attachment, ...]]:
+    """The attachments of each draft; what is not the sender's or has expired goes to ``problems``."""
+    found = []
+    for draft in submission.drafts:
+        files = dict[str, Attachment]()
+        for index, id_ in enumerate(draft.attachments):
+            known = attachments.of_sender(db, submission.sender, id_, now)
+            if known is None:
+                pointer = f"{draft.pointer}/attachments/{index}"
+                problems.append(Problem(pointer, "there is no such attachment, or it has expired"))
+            else:
+                # One that is named twice is sent once.
+                files[id_] = known.attachment
+        found.append(tuple(files.values()))
+    return found
 
 
 def _replayed(is_same: bool, answer: str) -> AcceptedSubmission | KeyReused:

@@ -12,6 +12,7 @@ from zope.interface import implementer
 from datasms_daemon.channels.presence import Presence
 from datasms_daemon.config.records import Config
 from datasms_daemon.crypto import binding, tokens
+from datasms_daemon.delivery.downloads import Downloads
 from datasms_daemon.delivery.receipts import Receipts
 from datasms_daemon.delivery.registration import RegistrationNumbers
 from datasms_daemon.delivery.wording import Leaving, Wording, to_devices
@@ -21,6 +22,7 @@ from datasms_daemon.model import (
     DeviceId,
     DeviceReceipt,
     DeviceState,
+    Download,
     HookAnswer,
     HookCall,
     InboxItem,
@@ -58,6 +60,7 @@ class Backend:
         server_keys: Callable[[], dict[str, str]],
         hook: Callable[[HookCall], Awaitable[HookAnswer | None]],
         wordings: Callable[[], Mapping[LineName, Wording]],
+        downloads: Downloads,
     ) -> None:
         self._config = config
         self._store = store
@@ -70,6 +73,7 @@ class Backend:
         self._server_keys = server_keys
         self._hook = hook
         self._wordings = wordings
+        self._downloads = downloads
         self._waiting: dict[str, set[Callable[[], None]]] = {}
         self._known: dict[str, Device] = {}
         self._forgotten = 0
@@ -172,6 +176,18 @@ class Backend:
             self._presence.confirmed(device, receipt.message)
         return unknown
 
+    async def attachment(self, device: DeviceId, id_: str) -> Download | None:
+        """See IBackend."""
+        return await self._downloads.of_device(device, id_)
+
+    async def media(self, ticket: str) -> Download | None:
+        """See IBackend."""
+        return await self._downloads.of_link(ticket)
+
+    async def read_attachment(self, ticket: str, offset: int, size: int) -> bytes:
+        """See IBackend."""
+        return await self._downloads.read(ticket, offset, size)
+
     async def update_device(
         self,
         device: DeviceId,
@@ -248,7 +264,9 @@ class Backend:
         self._unwritten[device.id] = now
 
     def _is_intact(self, row: InboxRow) -> bool:
-        intact = binding.verify(self._mac_key, row.mac, row.id, row.to, row.person, row.text, row.title, row.per_line)
+        intact = binding.verify(
+            self._mac_key, row.mac, row.id, row.to, row.person, row.text, row.title, row.per_line, row.attachments
+        )
         if not intact:
             self._log.error("message {id} was tampered with and is not shown", id=row.id)
         return intact
@@ -256,7 +274,10 @@ class Backend:
     def _item(self, row: InboxRow) -> InboxItem:
         leaving = (self._wordings().get(row.line) or to_devices(row.line)).leaving(row, row.sender)
         assert isinstance(leaving, Leaving), "devices take texts of any length"
-        return InboxItem(row.seq, row.id, row.created_at, row.priority, leaving.title, leaving.text, row.valid_until)
+        return InboxItem(
+            row.seq, row.id, row.created_at, row.priority, leaving.title, leaving.text, row.valid_until,
+            row.attachments,
+        )  # fmt: skip
 
 
 def _foreign_phone(db: Db, known: Device, wanted: tuple[Reach, ...]) -> bool:

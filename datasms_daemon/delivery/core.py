@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from datasms_daemon.config.records import Config, SenderOptions
 from datasms_daemon.delivery.accept import Acceptance, Taken
 from datasms_daemon.delivery.applications import Applications
+from datasms_daemon.delivery.attachments import Attachments
 from datasms_daemon.delivery.changes import Changes
 from datasms_daemon.delivery.channels import ChannelOperations, Channels
 from datasms_daemon.delivery.configuration import Configuration
@@ -69,6 +70,7 @@ class Core:
         channels: Channels,
         texts: InboundTexts,
         applications: Applications,
+        attachments: Attachments,
         changes: Changes,
         metrics: Metrics,
         has_room: Callable[[], bool],
@@ -85,6 +87,7 @@ class Core:
         self.channels = ChannelOperations(store, now_ms, channels)
         self.inbound_texts = texts
         self.applications = applications
+        self.attachments = attachments
         self._changes = changes
         self._metrics = metrics
         self._has_room = has_room
@@ -363,5 +366,6 @@ def _again(found: Dossier) -> Submission:
     draft = Draft(
         (recipient,), message.text, message.priority, message.title, message.class_, reference=message.reference,
         per_line=own, resend_of=message.id, cost_centre=message.cost_centre, nomodify=message.nomodify,
+        attachments=tuple(one.id for one in message.attachments),
     )  # fmt: skip
     return Submission(message.sender, (structs.replace(draft),))

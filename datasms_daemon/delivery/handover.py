@@ -13,6 +13,7 @@ from datasms_daemon.model import (
     Accepted,
     Device,
     DeviceId,
+    Event,
     Handover,
     HandoverResult,
     LineName,
@@ -172,6 +173,7 @@ def prepare(
         valid_until=message.valid_until,
         devices=devices,
         source=line.sources.get(message.sender),
+        attachments=message.attachments if devices else (),
     )
 
 
@@ -181,7 +183,8 @@ def settle(db: Db, line: LineFacts, handover: Handover, result: HandoverResult, 
     if progress is None:
         return Settled(())
     retirements = pushes.close_pushes(db, handover.message, result.pushes, at.now)
-    changed = messages.apply(db, [lifecycle.handed(progress, handover.attempt, result.outcome, at)], at.now)
+    decision = _noted(lifecycle.handed(progress, handover.attempt, result.outcome, at), result, at.now)
+    changed = messages.apply(db, [decision], at.now)
     changed += _early(db, result, at) if line.to_devices else []
     if isinstance(result.outcome, Accepted) and result.outcome.provider_ids and not line.to_devices:
         ids = result.outcome.provider_ids
@@ -192,6 +195,17 @@ def settle(db: Db, line: LineFacts, handover: Handover, result: HandoverResult, 
             ]
     retired = tuple(device for one in retirements for device in one.retired)
     return Settled(tuple(changed), retired, tuple(one.hold for one in retirements if one.hold is not None))
+
+
+def _noted(decision: Decision, result: HandoverResult, now: int) -> Decision:
+    """With what did not go along with the message in the trace."""
+    notes = tuple(
+        Event(now, "note", {"device": push.device, "channel": push.channel, "note": note})
+        for push in result.pushes
+        if isinstance(push.outcome, Accepted)
+        for note in push.outcome.notes
+    )
+    return structs.replace(decision, events=(*decision.events, *notes)) if notes else decision
 
 
 def _early(db: Db, result: HandoverResult, at: Handed) -> list[Progress]:
@@ -227,5 +241,6 @@ def is_intact(mac_key: bytes, sealed: Sealed) -> bool:
     """Whether recipient and text are still those that were accepted (I39)."""
     message = sealed.message
     return binding.verify(
-        mac_key, sealed.mac, message.id, message.to, message.person, message.text, message.title, message.per_line
-    )
+        mac_key, sealed.mac, message.id, message.to, message.person, message.text, message.title, message.per_line,
+        message.attachments,
+    )  # fmt: skip

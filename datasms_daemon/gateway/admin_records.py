@@ -6,7 +6,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from datasms_daemon.gateway.records import Answer, PageQuery, SeqCursor, TimeText
+from datasms_daemon.gateway.records import Answer, PageQuery
+from datasms_daemon.gateway.shapes import SeqCursor, TimeText
 from datasms_daemon.model import SectionChange
 
 

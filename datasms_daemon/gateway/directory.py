@@ -12,12 +12,10 @@ from msgspec import structs
 
 from datasms_daemon.gateway.ports import Core
 from datasms_daemon.gateway.records import (
-    Cursor,
     DeviceView,
     DirectoryAnswer,
     DirectoryRequest,
     GroupRequest,
-    Id,
     IssuedAnswer,
     Items,
     Page,
@@ -25,6 +23,10 @@ from datasms_daemon.gateway.records import (
     PersonRequest,
 )
 from datasms_daemon.gateway.rights import DIRECTORY, GatewayApi
+from datasms_daemon.gateway.shapes import (
+    Cursor,
+    Id,
+)
 from datasms_daemon.gateway.views import device_view, page
 from datasms_daemon.model import DeviceId, Group, GroupId, Key, Person, PersonId, Problem
 from datasms_daemon.web.bodies import Json, utf8

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from datasms_daemon.config.records import Config
 from datasms_daemon.config.units import parse_duration
 from datasms_daemon.gateway.ports import Core
-from datasms_daemon.gateway.records import MAX_MESSAGES, MAX_TTL_MS, MessageRequest
+from datasms_daemon.gateway.records import (
+    MessageRequest,
+)
+from datasms_daemon.gateway.shapes import (
+    MAX_MESSAGES,
+    MAX_TTL_MS,
+)
 from datasms_daemon.model import Draft, GroupId, Key, LineText, PersonId, Problem, Recipient
 from datasms_daemon.web.problems import HttpProblem
 from datasms_daemon.web.times import milliseconds
@@ -57,7 +63,7 @@ class Drafter:
         if request.lines is not None:
             self._check_lines(request.lines, key, prefix, problems)
         if request.attachments:
-            problems.append(Problem(f"{prefix}/attachments", "attachments are not supported yet"))
+            self._check_attachments(request.attachments, prefix, problems)
         for line in request.per_line:
             if line not in self._line_texts:
                 problems.append(Problem(f"{prefix}/per_line/{line}", "there is no such line or driver"))
@@ -75,6 +81,7 @@ class Drafter:
             lines=request.lines,
             pointer=prefix,
             nomodify=request.nomodify,
+            attachments=request.attachments,
         )
 
     def _recipients(self, to: tuple[str, ...], prefix: str, problems: list[Problem]) -> tuple[Recipient, ...]:
@@ -91,6 +98,11 @@ class Drafter:
                     problems.append(Problem(pointer, "this is not a valid phone number"))
                 recipients.append(Recipient(pointer, number))
         return tuple(recipients)
+
+    def _check_attachments(self, ids: tuple[str, ...], prefix: str, problems: list[Problem]) -> None:
+        most = self._core.config.attachments.max_per_message
+        if len(ids) > most:
+            problems.append(Problem(f"{prefix}/attachments", f"at most {most} attachments are taken with a message"))
 
     def _check_priority(self, priority: str, key: Key, prefix: str, problems: list[Problem]) -> None:
         rank = self._ranks.get(priority)

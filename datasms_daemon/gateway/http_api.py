@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IReactorTime
 
+from datasms_daemon.gateway.attachments import Attachments
 from datasms_daemon.gateway.audit import Audit
 from datasms_daemon.gateway.configuration import Configuration
 from datasms_daemon.gateway.directory import Directory
@@ -28,6 +29,7 @@ def make_api(
     """Every call of the gateway; ``authorise`` tells who asks."""
     api = GatewayApi(TITLE, authorise)
     Submissions(core).add_to(api)
+    Attachments(core).add_to(api)
     Messages(core, reactor).add_to(api)
     InboundCalls(core).add_to(api)
     Directory(core).add_to(api)

@@ -9,7 +9,6 @@ from twisted.internet.interfaces import IReactorTime
 
 from datasms_daemon.gateway.ports import Core
 from datasms_daemon.gateway.records import (
-    Cursor,
     EventView,
     InboundQuery,
     InboundView,
@@ -22,6 +21,9 @@ from datasms_daemon.gateway.records import (
     WaitQuery,
 )
 from datasms_daemon.gateway.rights import CHANGE, INBOUND, READ, GatewayApi, sees
+from datasms_daemon.gateway.shapes import (
+    Cursor,
+)
 from datasms_daemon.gateway.tables import MEDIA, as_accepted
 from datasms_daemon.gateway.views import event_view, inbound_view, message_item, message_view, page
 from datasms_daemon.model import Conflict, Dossier, Inbound, Key, MessageId, MessageQuery, Problem

@@ -11,7 +11,6 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from datasms_daemon import __version__
 from datasms_daemon.gateway.ports import Core
 from datasms_daemon.gateway.records import (
-    Cursor,
     Items,
     KeyRequest,
     KeyView,
@@ -22,9 +21,12 @@ from datasms_daemon.gateway.records import (
     ResendAnswer,
     StateAnswer,
     VersionAnswer,
-    Word,
 )
 from datasms_daemon.gateway.rights import ADMIN, ANY, OPERATE, READ, GatewayApi
+from datasms_daemon.gateway.shapes import (
+    Cursor,
+    Word,
+)
 from datasms_daemon.gateway.views import key_view, message_item, page
 from datasms_daemon.model import ChannelView, Conflict, Key, LineView, MessageId, Problem, Verdict
 from datasms_daemon.web.bodies import Json

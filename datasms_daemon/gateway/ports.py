@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterable, Callable
 from typing import Protocol
 
 from datasms_daemon.config.records import Config, SenderOptions
@@ -34,7 +34,9 @@ from datasms_daemon.model import (
     Person,
     PersonId,
     Problem,
+    QuotaReached,
     Refused,
+    StoredAttachment,
     Submission,
     Verdict,
 )
@@ -201,6 +203,19 @@ class Applications(Protocol):
         """All that run."""
 
 
+class Attachments(Protocol):
+    """Files for messages to come."""
+
+    async def take(
+        self, sender: str, name: str, pieces: AsyncIterable[bytes], expected: int | None
+    ) -> StoredAttachment | QuotaReached | None:
+        """Keeps a file, ``expected`` bytes long if that is known; None: it is empty. Raises DiskFull, and what
+        ``pieces`` raises."""
+
+    async def of_sender(self, sender: str, id_: str) -> StoredAttachment | None:
+        """One of the sender's own that it may still use."""
+
+
 class Core(Keys, Messages, Operations, Protocol):
     """All of it."""
 
@@ -223,3 +238,7 @@ class Core(Keys, Messages, Operations, Protocol):
     @property
     def applications(self) -> Applications:
         """What they are handed to."""
+
+    @property
+    def attachments(self) -> Attachments:
+        """Files for messages to come."""

@@ -5,60 +5,38 @@ The same records decode requests and make the OpenAPI document, so that both alw
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
 
-from datasms_daemon.config.kinds import DAY
+from datasms_daemon.config.attachments import MOST_A_MESSAGE
+from datasms_daemon.gateway.shapes import (
+    END,
+    MAX_MESSAGES,
+    PRINTABLE,
+    Address,
+    AttachmentId,
+    BodyText,
+    CostCentre,
+    Cursor,
+    Duration,
+    Email,
+    FileName,
+    Id,
+    Known,
+    Name,
+    Number,
+    PageSize,
+    Reference,
+    SeqCursor,
+    Time,
+    TimeText,
+    Title,
+    Wait,
+    Word,
+)
 from datasms_daemon.model import AcceptedMessage, AttemptState, DeviceState, LineName, MessageState, PersonId
-
-# ``$`` alone also matches before a newline at the end in Python.
-_END = r"(?!\n)$"
-_ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
-_NUMBER = r"\+?[0-9 ()./\u00a0\u2010-\u2013-]{3,32}"
-_PRINTABLE = r"^[^\x00-\x1f\x7f]*" + _END
-
-MAX_MESSAGES = 1000
-MAX_TTL_MS = 31 * DAY
-MAX_WAIT_S = 55
-
-
-def _shape(pattern: str) -> dict[str, object]:
-    """Documents what the code checks by meaning, so that a fault there does not hide others of its kind."""
-    return {"pattern": f"^{pattern}{_END}"}
-
-
-Id = Annotated[str, Meta(pattern=f"^{_ID}{_END}")]
-Address = Annotated[
-    str,
-    Meta(
-        max_length=100,
-        description="A phone number, person:ID or group:ID",
-        examples=["+420603123456", "person:novak", "group:night-shift"],
-        extra_json_schema=_shape(f"(person:{_ID}|group:{_ID}|{_NUMBER})"),
-    ),
-]
-Number = Annotated[str, Meta(max_length=100, examples=["+420603123456"], extra_json_schema=_shape(_NUMBER))]
-Known = Annotated[str, Meta(max_length=100, description="A name of the configuration", extra_json_schema=_shape(_ID))]
-Title = Annotated[str, Meta(min_length=1, max_length=200, pattern=_PRINTABLE)]
-Reference = Annotated[str, Meta(min_length=1, max_length=200, pattern=_PRINTABLE)]
-CostCentre = Annotated[str, Meta(min_length=1, max_length=64, pattern=_PRINTABLE)]
-Name = Annotated[str, Meta(max_length=200, pattern=_PRINTABLE)]
-Word = Annotated[str, Meta(pattern=f"^{_ID}{_END}")]
-BodyText = Annotated[str, Meta(min_length=1, max_length=65_536, pattern=r"^[^\x00]*$")]
-Duration = Annotated[
-    str, Meta(max_length=100, examples=["90s", "2h"], extra_json_schema=_shape("[1-9][0-9]{0,5}[smhd]"))
-]
-Time = Annotated[datetime, Meta(tz=True)]
-TimeText = Annotated[str, Meta(max_length=40, extra_json_schema={"format": "date-time"})]
-Cursor = Annotated[str, Meta(min_length=1, max_length=128, pattern=f"^[A-Za-z0-9._-]+{_END}")]
-SeqCursor = Annotated[str, Meta(pattern=rf"^[0-9]{{1,18}}{_END}")]
-PageSize = Annotated[int, Meta(ge=1, le=500)]
-Wait = Annotated[int, Meta(ge=0, le=MAX_WAIT_S, description="Seconds to wait for a change")]
-IdempotencyKey = Annotated[str, Meta(min_length=1, max_length=200, pattern=rf"^[!-~]+{_END}")]
-Email = Annotated[str, Meta(max_length=254, pattern=rf"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+{_END}")]
 
 T = TypeVar("T")
 
@@ -88,7 +66,7 @@ class MessageRequest(Request, frozen=True, kw_only=True):
     ttl: Duration | None = None
     class_: Word | None = msgspec.field(default=None, name="class")
     attachments: Annotated[
-        tuple[str, ...], Meta(description="Not supported yet", extra_json_schema={"maxItems": 0})
+        tuple[AttachmentId, ...], Meta(max_length=MOST_A_MESSAGE, description="Ids from POST /v1/attachments")
     ] = ()
     reference: Reference | None = None
     cost_centre: CostCentre | None = None
@@ -129,6 +107,12 @@ class TextQuery(Request, frozen=True, kw_only=True):
     priority: Known | None = None
     ttl: Duration | None = None
     reference: Reference | None = None
+
+
+class AttachmentQuery(Request, frozen=True, kw_only=True):
+    """What is said of a file beside its content."""
+
+    name: FileName = ""
 
 
 class RescheduleRequest(Request, frozen=True, kw_only=True):
@@ -180,10 +164,10 @@ class InboundQuery(Request, frozen=True, kw_only=True):
 class InboundExplainRequest(Request, frozen=True, kw_only=True):
     """A text as it might come in: who wrote, by which line or channel, to which number of ours."""
 
-    from_: Annotated[str, Meta(min_length=1, max_length=100, pattern=_PRINTABLE)] = msgspec.field(name="from")
+    from_: Annotated[str, Meta(min_length=1, max_length=100, pattern=PRINTABLE)] = msgspec.field(name="from")
     line: Known
     text: BodyText
-    to: Annotated[str, Meta(max_length=100, pattern=_PRINTABLE)] = ""
+    to: Annotated[str, Meta(max_length=100, pattern=PRINTABLE)] = ""
 
 
 class PersonRequest(Request, frozen=True, kw_only=True):
@@ -194,9 +178,7 @@ class PersonRequest(Request, frozen=True, kw_only=True):
     numbers: Annotated[tuple[Number, ...], Meta(max_length=10)] = ()
     email: Email | None = None
     groups: Annotated[tuple[Id, ...], Meta(max_length=1000)] = ()
-    language: Annotated[str, Meta(pattern=rf"^[A-Za-z]{{2,8}}(-[A-Za-z0-9]{{1,8}})*{_END}", max_length=35)] | None = (
-        None
-    )
+    language: Annotated[str, Meta(pattern=rf"^[A-Za-z]{{2,8}}(-[A-Za-z0-9]{{1,8}})*{END}", max_length=35)] | None = None
     calendar: Id | None = None
 
 
@@ -283,10 +265,27 @@ class MessageItem(Answer, frozen=True):
     cost_centre: str | None
 
 
+class AttachmentView(Answer, frozen=True):
+    """A file as it was found to be."""
+
+    id: str
+    name: str
+    type: str
+    size: int
+    sha256: str
+
+
+class StoredAttachmentView(AttachmentView, frozen=True):
+    """A file that messages may name; it is removed at ``expires_at`` when none needs it then."""
+
+    expires_at: str
+
+
 class MessageView(MessageItem, frozen=True):
     """A message with what was tried."""
 
     attempts: tuple[AttemptView, ...]
+    attachments: tuple[AttachmentView, ...]
 
 
 class Page(Answer, Generic[T], frozen=True):

@@ -10,8 +10,8 @@ from twisted.internet.interfaces import IReactorTime
 from datasms_daemon.gateway.ports import Keys
 from datasms_daemon.model import RIGHTS, Key
 from datasms_daemon.rules.buckets import Bucket
-from datasms_daemon.web.channel import Request
 from datasms_daemon.web.problems import HttpProblem
+from datasms_daemon.web.request import Request
 from datasms_daemon.web.routes import Api, Permission
 
 SEND: Permission = ("send",)

@@ -7,8 +7,9 @@ from datasms_daemon.config.options import Option, options_of
 from datasms_daemon.config.senders import SenderOptions
 from datasms_daemon.config.units import format_duration, format_size
 from datasms_daemon.gateway.ports import Core
-from datasms_daemon.gateway.records import Id, SenderView, SettingView, Value
+from datasms_daemon.gateway.records import SenderView, SettingView, Value
 from datasms_daemon.gateway.rights import OPERATE, GatewayApi
+from datasms_daemon.gateway.shapes import Id
 from datasms_daemon.model import Key
 from datasms_daemon.rules.senders import Account
 from datasms_daemon.web.problems import HttpProblem

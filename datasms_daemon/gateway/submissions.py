@@ -17,12 +17,14 @@ from datasms_daemon.gateway.records import (
     BatchRequest,
     ExplainBatchRequest,
     ExplainRequest,
-    IdempotencyKey,
     Items,
     MessageRequest,
     TextQuery,
 )
 from datasms_daemon.gateway.rights import SEND, GatewayApi
+from datasms_daemon.gateway.shapes import (
+    IdempotencyKey,
+)
 from datasms_daemon.gateway.views import explanation_view
 from datasms_daemon.model import Draft, Idempotency, Key, KeyReused, Limited, Problem, Refused, Submission
 from datasms_daemon.web.bodies import Json, Text

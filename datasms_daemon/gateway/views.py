@@ -11,6 +11,7 @@ from datasms_daemon.config.units import format_duration
 from datasms_daemon.gateway.admin_records import AuditView
 from datasms_daemon.gateway.explained import ExplanationView, SkippedView, StepView
 from datasms_daemon.gateway.records import (
+    AttachmentView,
     AttemptView,
     DeviceView,
     EventView,
@@ -20,8 +21,20 @@ from datasms_daemon.gateway.records import (
     MessageView,
     Page,
     PushView,
+    StoredAttachmentView,
 )
-from datasms_daemon.model import Attempt, AuditEntry, Device, Dossier, Event, Explanation, Inbound, Key
+from datasms_daemon.model import (
+    Attachment,
+    Attempt,
+    AuditEntry,
+    Device,
+    Dossier,
+    Event,
+    Explanation,
+    Inbound,
+    Key,
+    StoredAttachment,
+)
 from datasms_daemon.web.times import rfc3339, rfc3339_or_none
 
 T = TypeVar("T")
@@ -55,7 +68,18 @@ def message_item(dossier: Dossier) -> MessageItem:
 def message_view(dossier: Dossier) -> MessageView:
     """A message with its attempts and their pushes."""
     attempts = tuple(_attempt(attempt, dossier) for attempt in dossier.attempts)
-    return MessageView(**msgspec.structs.asdict(message_item(dossier)), attempts=attempts)
+    attachments = tuple(map(attachment_view, dossier.message.attachments))
+    return MessageView(**msgspec.structs.asdict(message_item(dossier)), attempts=attempts, attachments=attachments)
+
+
+def attachment_view(attachment: Attachment) -> AttachmentView:
+    """What is known of a file."""
+    return AttachmentView(**msgspec.structs.asdict(attachment))
+
+
+def stored_attachment_view(stored: StoredAttachment) -> StoredAttachmentView:
+    """What is known of a file that may be named, and until when."""
+    return StoredAttachmentView(**msgspec.structs.asdict(stored.attachment), expires_at=rfc3339(stored.expires_at))
 
 
 def event_view(event: Event) -> EventView:

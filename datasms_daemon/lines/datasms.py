@@ -144,7 +144,7 @@ class DatasmsDriver:
             return NOWHERE
         ttl_ms = max(0, handover.valid_until - self._now_ms())
         try:
-            content = Content(handover.text, handover.title) if channel.carries_text else None
+            content = Content(handover.text, handover.title, handover.attachments) if channel.carries_text else None
             return await channel.push(PushOrder(handover.message, device, handover.urgent, ttl_ms, content))
         except Exception:
             # A fault in one channel must not decide about the other devices; nobody knows how far it came.

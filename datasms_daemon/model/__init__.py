@@ -4,6 +4,7 @@ Times are integer milliseconds since 1970 UTC, spans integer milliseconds, phone
 """
 
 from datasms_daemon.model.applications import ApplicationView, ReceivedText, SentNotice
+from datasms_daemon.model.attachments import CHUNK, Attachment, Download, QuotaReached, StoredAttachment
 from datasms_daemon.model.audit import AuditBreak, AuditEntry, AuditMark, AuditQuery
 from datasms_daemon.model.client import InboxItem, IssuedRegistration, NewRegistration, Registration, RegistrationState
 from datasms_daemon.model.configuration import Reloaded, RunningConfiguration, SectionChange
@@ -81,6 +82,7 @@ from datasms_daemon.model.words import (
 )
 
 __all__ = [
+    "CHUNK",
     "FINAL_STATES",
     "RIGHTS",
     "Accepted",
@@ -89,6 +91,7 @@ __all__ = [
     "AddressGone",
     "Alphabet",
     "ApplicationView",
+    "Attachment",
     "Attempt",
     "AttemptState",
     "AuditBreak",
@@ -104,6 +107,7 @@ __all__ = [
     "DeviceReceipt",
     "DeviceState",
     "Dossier",
+    "Download",
     "Draft",
     "Event",
     "ExplainedStep",
@@ -152,6 +156,7 @@ __all__ = [
     "PushOrder",
     "PushReceipt",
     "PushResult",
+    "QuotaReached",
     "Reach",
     "ReceiptState",
     "ReceivedText",
@@ -167,6 +172,7 @@ __all__ = [
     "SentNotice",
     "SkippedLine",
     "Step",
+    "StoredAttachment",
     "Submission",
     "Success",
     "Unknown",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datasms_daemon.model.attachments import Attachment
 from datasms_daemon.model.directory import Reach
 from datasms_daemon.model.words import DeviceId, MessageId, Record
 
@@ -60,3 +61,4 @@ class InboxItem(Record, frozen=True):
     title: str | None
     text: str
     valid_until: int
+    attachments: tuple[Attachment, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datasms_daemon.model.attachments import Attachment
 from datasms_daemon.model.directory import Device
 from datasms_daemon.model.outcomes import Outcome
 from datasms_daemon.model.words import Alphabet, DeviceId, LineName, LineState, MessageId, ReceiptState, Record
@@ -26,6 +27,7 @@ class Handover(Record, frozen=True):
     devices: tuple[Device, ...] = ()
     held_back: bool = False
     source: str | None = None
+    attachments: tuple[Attachment, ...] = ()
 
 
 class Content(Record, frozen=True):
@@ -33,6 +35,7 @@ class Content(Record, frozen=True):
 
     text: str
     title: str | None = None
+    attachments: tuple[Attachment, ...] = ()
 
 
 class PushOrder(Record, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datasms_daemon.model.attachments import Attachment
 from datasms_daemon.model.words import (
     AttemptState,
     DeviceId,
@@ -94,6 +95,7 @@ class Message(Record, frozen=True):
     resend_of: MessageId | None = None
     cost_centre: str | None = None
     nomodify: bool = False
+    attachments: tuple[Attachment, ...] = ()
 
 
 class Attempt(Record, frozen=True):

@@ -6,9 +6,13 @@ from datasms_daemon.model.words import Record
 
 
 class Accepted(Record, frozen=True, tag="accepted"):
-    """The far end took it, under these ids of its own (one a part). Never means delivered (I25)."""
+    """The far end took it, under these ids of its own (one a part). Never means delivered (I25).
+
+    ``notes`` say what of it did not go along, for the trace.
+    """
 
     provider_ids: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class AddressGone(Record, frozen=True, tag="address_gone"):

@@ -42,6 +42,7 @@ class Draft(Record, frozen=True):
     cost_centre: str | None = None
     pointer: str = ""
     nomodify: bool | None = None
+    attachments: tuple[str, ...] = ()
 
 
 class Idempotency(Record, frozen=True):

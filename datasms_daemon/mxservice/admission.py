@@ -13,8 +13,8 @@ from twisted.logger import Logger
 from datasms_daemon.interfaces import IBackend
 from datasms_daemon.model import Device, Secret
 from datasms_daemon.rules.buckets import Buckets
-from datasms_daemon.web.channel import Request
 from datasms_daemon.web.problems import HttpProblem
+from datasms_daemon.web.request import Request
 
 DEVICE = ("device",)
 

@@ -10,6 +10,7 @@ from msgspec import Meta
 from datasms_daemon import __version__
 from datasms_daemon.model import Device, InboxItem, NewRegistration, Problem, Reach, RegistrationState, Secret
 from datasms_daemon.mxservice.admission import DEVICE, Client, bearer, source
+from datasms_daemon.mxservice.attachments import add_attachments
 from datasms_daemon.mxservice.events import MEDIA, InboxEvents
 from datasms_daemon.mxservice.hooks import add_hooks
 from datasms_daemon.mxservice.records import (
@@ -43,9 +44,9 @@ from datasms_daemon.mxservice.records import (
 from datasms_daemon.mxservice.service import Service
 from datasms_daemon.mxservice.stream import InboxSocketResource, handshake_fault
 from datasms_daemon.web.bodies import Json
-from datasms_daemon.web.channel import Request
 from datasms_daemon.web.openapi import add_openapi
 from datasms_daemon.web.problems import HttpProblem
+from datasms_daemon.web.request import Request
 from datasms_daemon.web.routes import PUBLIC, Api, Call
 from datasms_daemon.web.waiting import Signal
 
@@ -64,6 +65,7 @@ def make_api(service: Service) -> Api[Client]:
     _add_registration_state(api, service)
     _add_inbox(api, service)
     _add_streams(api, service)
+    add_attachments(api, service)
     _add_device(api, service)
     _add_state(api, service)
     add_hooks(api, service)

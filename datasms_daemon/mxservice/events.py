@@ -15,7 +15,7 @@ from datasms_daemon.mxservice.admission import Client
 from datasms_daemon.mxservice.follow import Follow
 from datasms_daemon.mxservice.records import Withdrawn, item_answer
 from datasms_daemon.mxservice.service import Service
-from datasms_daemon.web.channel import Request
+from datasms_daemon.web.request import Request
 
 MEDIA = "text/event-stream"
 BEAT_S = 30

@@ -149,6 +149,16 @@ class InboxQuery(Sent, frozen=True, kw_only=True):
     wait: Wait = 0
 
 
+class AttachmentItem(Answer, frozen=True, kw_only=True):
+    """A file that came with a message, for ``GET /mx/v1/attachments/{id}``."""
+
+    id: str
+    name: str
+    type: str
+    size: int
+    sha256: str
+
+
 class Item(Answer, frozen=True, kw_only=True):
     """One message as the device gets it."""
 
@@ -158,7 +168,7 @@ class Item(Answer, frozen=True, kw_only=True):
     priority: str
     title: str | None
     text: str
-    attachments: tuple[str, ...] = ()
+    attachments: tuple[AttachmentItem, ...] = ()
     thread: str | None = None
     valid_until: TimeText
 
@@ -303,6 +313,7 @@ def item_answer(item: InboxItem) -> Item:
         priority=item.priority,
         title=item.title,
         text=item.text,
+        attachments=tuple(AttachmentItem(**msgspec.structs.asdict(one)) for one in item.attachments),
         valid_until=rfc3339(item.valid_until),
     )
 

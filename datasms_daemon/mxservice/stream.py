@@ -27,8 +27,9 @@ from datasms_daemon.mxservice.admission import Client
 from datasms_daemon.mxservice.follow import Follow
 from datasms_daemon.mxservice.records import ReceiptsRequest, Withdrawn, device_receipts, item_answer, receipts_answer
 from datasms_daemon.mxservice.service import Service
-from datasms_daemon.web.channel import Channel, Request
+from datasms_daemon.web.channel import Channel
 from datasms_daemon.web.problems import HttpProblem
+from datasms_daemon.web.request import Request
 from datasms_daemon.web.strict import JsonDecoder
 
 MAX_FRAME = 64 * 1024

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from datasms_daemon.model import (
+    Attachment,
     Attempt,
     AttemptState,
     Dossier,
@@ -30,6 +31,7 @@ from datasms_daemon.store.writer import Db
 
 _encode = msgspec.json.Encoder().encode
 _decode_events = msgspec.json.Decoder(tuple[Event, ...]).decode
+_decode_attachments = msgspec.json.Decoder(tuple[Attachment, ...]).decode
 _decode_per_line = msgspec.json.Decoder(dict[str, LineText]).decode
 _MESSAGE_WIDTH = len(sql.MESSAGE.split(","))
 _PROGRESS_WIDTH = len(sql.PROGRESS.split(","))
@@ -298,6 +300,7 @@ def _message_row(new: NewMessage) -> dict[str, object]:
         "resend_of": message.resend_of,
         "cost_centre": message.cost_centre,
         "nomodify": int(message.nomodify),
+        "attachments": _text(message.attachments) if message.attachments else None,
         "created_at": message.created_at,
         "send_at": message.send_at,
         "mac": new.sealed.mac,
@@ -339,9 +342,10 @@ def _progress(row: tuple[Any, ...]) -> Progress:
 
 
 def _sealed(row: Any) -> Sealed:
-    per_line, resend_of, cost_centre, nomodify, mac = row[_MESSAGE_WIDTH - 5 : _MESSAGE_WIDTH]
+    per_line, resend_of, cost_centre, nomodify, attached, mac = row[_MESSAGE_WIDTH - 6 : _MESSAGE_WIDTH]
     texts = {} if per_line is None else _decode_per_line(per_line)
-    fields = (*row[: _MESSAGE_WIDTH - 5], texts, resend_of, cost_centre, bool(nomodify))
+    attachments = () if attached is None else _decode_attachments(attached)
+    fields = (*row[: _MESSAGE_WIDTH - 6], texts, resend_of, cost_centre, bool(nomodify), attachments)
     return Sealed(Message(*fields), mac)
 
 

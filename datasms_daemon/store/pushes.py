@@ -9,6 +9,7 @@ import msgspec
 
 from datasms_daemon.model import (
     Accepted,
+    Attachment,
     Attempt,
     Device,
     DeviceId,
@@ -47,6 +48,7 @@ class InboxRow(msgspec.Struct, frozen=True):
     nomodify: bool
     line: LineName
     per_line: dict[str, LineText]
+    attachments: tuple[Attachment, ...]
     mac: bytes
 
 
@@ -168,7 +170,8 @@ def inbox(db: Db, device: DeviceId, after: int, now: int, limit: int) -> list[In
 
 
 def _inbox_row(row: Any) -> InboxRow:
-    *plain, nomodify, line, per_line, mac = row
+    *plain, nomodify, line, per_line, attached, mac = row
     texts = msgspec.json.decode(per_line or "{}", type=dict[str, LineText])
-    fields = (*plain, bool(nomodify), line, texts, mac)
+    attachments = msgspec.json.decode(attached or "[]", type=tuple[Attachment, ...])
+    fields = (*plain, bool(nomodify), line, texts, attachments, mac)
     return InboxRow(*fields)

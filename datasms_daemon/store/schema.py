@@ -34,6 +34,7 @@ CREATE TABLE messages (
     resend_of TEXT,
     cost_centre TEXT,
     nomodify INTEGER NOT NULL DEFAULT 0,
+    attachments TEXT,
     created_at INTEGER NOT NULL,
     send_at INTEGER,
     mac BLOB NOT NULL,
@@ -68,6 +69,24 @@ CREATE INDEX messages_recipient ON messages (recipient, id);
 CREATE INDEX messages_numberless ON messages (person, id) WHERE recipient IS NULL;
 CREATE INDEX messages_reference ON messages (reference, id) WHERE reference IS NOT NULL;
 CREATE INDEX messages_dead ON messages (id) WHERE state IN ('failed', 'unknown');
+
+CREATE TABLE attachments (
+    id TEXT PRIMARY KEY,
+    sender TEXT NOT NULL,
+    name TEXT NOT NULL,
+    type TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX attachments_sender ON attachments (sender, size);
+CREATE INDEX attachments_expiry ON attachments (expires_at);
+CREATE TABLE attached (
+    message TEXT NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
+    attachment TEXT NOT NULL REFERENCES attachments (id) ON DELETE CASCADE,
+    PRIMARY KEY (message, attachment)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX attached_attachment ON attached (attachment);
 
 CREATE TABLE attempts (
     message TEXT NOT NULL REFERENCES messages (id) ON DELETE CASCADE,

@@ -5,13 +5,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
+
+from msgspec import Meta
 
 from datasms_daemon.web.problems import HttpProblem
+from datasms_daemon.web.request import Request
+from datasms_daemon.web.streams import BodyStream
 from datasms_daemon.web.strict import JsonDecoder
 
 JSON_LIMIT = 256 * 1024
 TEXT_LIMIT = 64 * 1024
+
+_BINARY = Annotated[str, Meta(min_length=1, extra_json_schema={"format": "binary"})]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -22,6 +28,11 @@ class Body(ABC, Generic[T_co]):
 
     limit = 0
     media: Mapping[str, object] = MappingProxyType({})
+
+    def of(self, request: Request) -> T_co:
+        """What the request carries; HttpProblem as ``decode``."""
+        types = request.requestHeaders.getRawHeaders(b"content-type")
+        return self.decode(types[0] if types else None, request.body)
 
     def decode(self, content_type: bytes | None, raw: bytes) -> T_co:
         """The checked content; HttpProblem when it is too large, of another type, or faulty."""
@@ -90,6 +101,24 @@ class Raw(Body[bytes]):
     def read(self, content_type: bytes | None, raw: bytes) -> bytes:
         """As they are."""
         return raw
+
+
+class Streamed(Body[BodyStream]):
+    """Bytes of any type, given to the handler as they come; ``most`` tells for each request how many may."""
+
+    media: Mapping[str, object] = MappingProxyType({"application/octet-stream": _BINARY})
+
+    def __init__(self, most: Callable[[], int]) -> None:
+        self.most = most
+
+    def of(self, request: Request) -> BodyStream:
+        """The stream; the channel keeps it to its limit."""
+        assert request.incoming is not None, "the site begins such a request at its head"
+        return request.incoming
+
+    def read(self, content_type: bytes | None, raw: bytes) -> BodyStream:
+        """Never: there is no whole body."""
+        raise NotImplementedError
 
 
 def utf8(raw: bytes) -> str:

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection with hard limits, and a request on it (reliability.md § 5a).
+"""One HTTP/1.1 connection with hard limits (reliability.md § 5a).
 
 Twisted bounds the head of a request but neither its body nor the time a client may take: one byte every half second
 holds a connection for ever. Here every phase of a connection has an absolute deadline, kept as a number that the site
@@ -7,33 +7,26 @@ looks at once a second, so that a request starts and cancels no timer.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable
 from enum import Enum
-from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import unquote_to_bytes
 
 from twisted.internet.interfaces import IAddress, IProtocol, ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
-from twisted.web import server
 from twisted.web.http import HTTPChannel
 from twisted.web.http_headers import Headers
-from twisted.web.resource import IResource
 
 from datasms_daemon.web.problems import HttpProblem
+from datasms_daemon.web.request import REASONS, Request
 
 if TYPE_CHECKING:
     from datasms_daemon.web.site import Site
 
 LINGER_S = 2.0
 CLOSE_S = 5.0
-
-# Python 3.11 still has the former phrase of 413 (RFC 9110 section 15.5.14).
-REASONS = {status.value: status.phrase.encode("ascii") for status in HTTPStatus} | {413: b"Content Too Large"}
 
 
 class Phase(Enum):
@@ -42,148 +35,10 @@ class Phase(Enum):
     HEAD = "request head"
     BODY = "request body"
     HANDLING = "answer"
+    SENDING = "end of the answer"
     STREAM = "stream"
     IDLE = "next request"
     CLOSING = "close"
-
-
-class Request(server.Request):
-    """A request on a ``Channel``; the route layer reads ``body`` and answers with ``send``."""
-
-    channel: Channel
-    site: Site
-    content: io.BytesIO
-    prepath: list[bytes]
-    postpath: list[bytes]
-    defaultContentType = None
-    _received = 0
-
-    @property
-    def body(self) -> bytes:
-        """The whole body; at most as long as its route allows."""
-        return self.content.getvalue()
-
-    @property
-    def query(self) -> bytes:
-        """What stands behind the question mark, as it was sent."""
-        return self.uri.partition(b"?")[2]
-
-    @property
-    def is_abandoned(self) -> bool:
-        """Whether the client has hung up."""
-        return self.channel is None
-
-    @property
-    def wants_plain(self) -> bool:
-        """Whether the client sent or asks for text/plain, so that it is told a fault in one line."""
-        for name in (b"content-type", b"accept"):
-            value = self.requestHeaders.getRawHeaders(name)
-            if value and value[0].lower().startswith(b"text/plain"):
-                return True
-        return False
-
-    def header(self, name: str) -> str | None:
-        """The value of a header that may stand once, read as UTF-8; HttpProblem when it stands twice or is not."""
-        values = self.requestHeaders.getRawHeaders(name.encode("ascii"))
-        if values is None:
-            return None
-        if len(values) > 1:
-            raise HttpProblem("malformed", f"The header {name} stands more than once")
-        try:
-            return values[0].decode("utf-8")
-        except UnicodeDecodeError:
-            raise HttpProblem("malformed", f"The header {name} is not UTF-8") from None
-
-    def stream(self) -> None:
-        """Lifts the time limit for this answer: it is a stream that ends when either side wants."""
-        if self.channel is not None:
-            self.channel.stream()
-
-    def send_problem(self, problem: HttpProblem) -> bytes:
-        """Sets status and headers for ``problem``; the answer is the body to write."""
-        media, body = problem.content(self.wants_plain)
-        for name, value in problem.headers:
-            self.responseHeaders.addRawHeader(name, value)
-        return self.send(problem.status, media, body)
-
-    def send(self, status: int, media: bytes, body: bytes) -> bytes:
-        """Sets status, type and length; the answer is the body to write."""
-        self.code = status
-        self.code_message = REASONS[status]
-        if status != 204:
-            headers = self.responseHeaders
-            headers.setRawHeaders(b"Content-Type", [media])
-            headers.setRawHeaders(b"Content-Length", [b"%d" % len(body)])
-        return body
-
-    def getRequestHostname(self) -> bytes:
-        """The same for everybody: nothing here may depend on what a client calls us."""
-        return b"datasms"
-
-    def gotLength(self, length: int | None) -> None:
-        self.content = io.BytesIO()
-
-    def handleContentChunk(self, data: bytes) -> None:
-        self._received += len(data)
-        if self._received > self.channel.body_limit:
-            self.channel.refuse(self.channel.too_large())
-        else:
-            self.content.write(data)
-
-    def process(self) -> None:
-        self.site = self.channel.site
-        self.prepath = []
-        parts = self.path[1:].split(b"/")
-        self.postpath = [unquote_to_bytes(part) for part in parts] if b"%" in self.path else parts
-        if not self._is_path_readable():
-            self._finish_with(HttpProblem("malformed", "The path is not an absolute path in UTF-8"))
-            return
-        try:
-            self.render(self.site.resource)
-        except Exception:
-            self.processingFailed(Failure())
-
-    def render(self, resource: IResource) -> None:
-        result = resource.render(self)
-        if result is not server.NOT_DONE_YET:
-            self.write(result)
-            self.finish()
-
-    def answer(self, result: bytes | IResource) -> None:
-        """Writes a body whose head ``send`` has set, or lets a resource take over; nothing when the client is gone."""
-        if self.is_abandoned:
-            return
-        if isinstance(result, bytes):
-            self.write(result)
-            self.finish()
-        else:
-            self.postpath = []
-            self.render(result)
-
-    def answer_failed(self, reason: Failure) -> None:
-        """What came in place of an answer is logged; the client, if it is still there, is told of a fault."""
-        if self.is_abandoned:
-            self.site.internal(reason)
-        else:
-            self.processingFailed(reason)
-
-    def processingFailed(self, reason: Failure) -> Failure:
-        self._finish_with(self.site.internal(reason))
-        return reason
-
-    def _is_path_readable(self) -> bool:
-        try:
-            path = b"/".join(self.postpath).decode("utf-8")
-        except UnicodeDecodeError:
-            return False
-        return self.path[:1] == b"/" and "\0" not in path
-
-    def _finish_with(self, problem: HttpProblem) -> None:
-        if self.startedWriting:
-            self.channel.transport.abortConnection()
-            return
-        self.write(self.send_problem(problem))
-        self.finish()
 
 
 class Channel(HTTPChannel):
@@ -248,6 +103,8 @@ class Channel(HTTPChannel):
             self._wait(Phase.BODY, limits.body_s + size / limits.body_rate)
             self._wire = 0
         HTTPChannel.allHeadersReceived(self)
+        if self.site.streams(self._command, self._path):
+            self.requests[-1].begin(self._command, self._path, self._version, self.length)
 
     def rawDataReceived(self, data: bytes) -> None:
         if self.phase is Phase.CLOSING:
@@ -309,19 +166,34 @@ class Channel(HTTPChannel):
     def refuse(self, problem: HttpProblem) -> None:
         """Answers with ``problem`` at once, reads nothing more, and closes a moment later, so that a client that is
         still sending can read the answer before its connection is reset."""
+        plain = bool(self.requests) and self.requests[-1].wants_plain
+        media, body = problem.content(plain)
+        headers = Headers()
+        for name, value in [*problem.headers, (b"Content-Type", media), (b"Content-Length", b"%d" % len(body))]:
+            headers.addRawHeader(name, value)
+        self.cut(problem.status, headers, body, problem)
+
+    def cut(self, status: int, headers: Headers, body: bytes, problem: HttpProblem) -> None:
+        """As ``refuse``, with an answer that is made already; who reads the body is told ``problem``."""
         if self.phase is Phase.CLOSING:
             return
         self._wait(Phase.CLOSING, LINGER_S)
         self.clearLineBuffer()
-        plain = bool(self.requests) and self.requests[-1].wants_plain
-        media, body = problem.content(plain)
-        headers = Headers()
-        for name, value in [*problem.headers, (b"Content-Type", media), (b"Connection", b"close")]:
-            headers.addRawHeader(name, value)
-        headers.addRawHeader(b"Content-Length", b"%d" % len(body))
-        self.writeHeaders(b"HTTP/1.1", b"%d" % problem.status, REASONS[problem.status], headers)
+        headers.setRawHeaders(b"Connection", [b"close"])
+        self.writeHeaders(b"HTTP/1.1", b"%d" % status, REASONS[status], headers)
         self.write(body)
         self._networkProducer.pauseProducing()
+        if self.requests and (incoming := self.requests[-1].incoming) is not None:
+            incoming.fail(problem)
+
+    def hold(self) -> None:
+        """Reads no more of a body until ``go_on``: what came waits to be used."""
+        self._networkProducer.pauseProducing()
+
+    def go_on(self) -> None:
+        """Reads again."""
+        if self.phase is not Phase.CLOSING:
+            self._networkProducer.resumeProducing()
 
     def too_large(self) -> HttpProblem:
         """The refusal of a body beyond ``body_limit``."""
@@ -341,12 +213,17 @@ class Channel(HTTPChannel):
 
     def finish(self) -> None:
         """Closes the connection: after the answer when one is under way, at once otherwise."""
-        if self.phase is Phase.HANDLING:
+        if self.phase in (Phase.HANDLING, Phase.SENDING):
             self.persistent = False
         elif self.phase is Phase.IDLE:
             self.expire()
         elif self.phase is not Phase.CLOSING:
             self.transport.abortConnection()
+
+    def sends(self, size: int) -> None:
+        """The answer under way has ``size`` bytes, and the client so much time to take them."""
+        limits = self.site.limits
+        self._wait(Phase.SENDING, limits.body_s + size / limits.body_rate)
 
     def stream(self) -> None:
         """The answer under way has no time limit."""

@@ -114,7 +114,7 @@ def _responses(route: Route, schemas: Mapping[object, Json]) -> Json:
     by_status: dict[int, list[str]] = {}
     for code in _codes(route):
         by_status.setdefault(CATALOGUE[code].status, []).append(code)
-    responses: Json = {str(route.status): _good(route, schemas)}
+    responses: Json = {str(status): _good(route, schemas) for status in (route.status, *route.also)}
     for status, codes in sorted(by_status.items()):
         responses[str(status)] = _bad(codes)
     return responses

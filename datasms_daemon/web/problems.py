@@ -32,6 +32,7 @@ CATALOGUE: dict[str, Kind] = {
     "conflict": Kind(409, "The state does not allow it"),
     "too_large": Kind(413, "The body is too large"),
     "unsupported_media_type": Kind(415, "The body's type is not understood here"),
+    "range_not_satisfiable": Kind(416, "There is nothing in that range"),
     "invalid": Kind(422, "The request can be read but not carried out"),
     "key_reused": Kind(422, "The Idempotency-Key stood for another request"),
     "too_many_requests": Kind(429, "Too many requests"),

@@ -21,9 +21,9 @@ from twisted.web.server import NOT_DONE_YET
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from datasms_daemon.errors import DiskFull, StoreFailed
-from datasms_daemon.web.bodies import Body, NoBody
-from datasms_daemon.web.channel import Request
+from datasms_daemon.web.bodies import Body, NoBody, Streamed
 from datasms_daemon.web.problems import HttpProblem
+from datasms_daemon.web.request import Request
 from datasms_daemon.web.strict import QueryDecoder
 
 JSON = b"application/json"
@@ -107,7 +107,8 @@ Endpoint = Callable[[Request], Answering]
 class Route(NamedTuple):
     """One declared route; the dispatcher checks by it and ``openapi`` describes it.
 
-    ``answer`` is the record of a good answer (None: no content), ``media`` further types it may take; ``problems`` are
+    ``answer`` is the record of a good answer (None: no content), ``media`` further types it may take, ``also`` further
+    statuses; ``problems`` are
     the codes that the handler itself answers with; ``parameters`` and ``headers`` map names to their types.
     """
 
@@ -125,6 +126,7 @@ class Route(NamedTuple):
     parameters: Mapping[str, object]
     headers: Mapping[str, object]
     handler: AnyHandler
+    also: tuple[int, ...] = ()
 
 
 class Api(Generic[C]):
@@ -142,6 +144,7 @@ class Api(Generic[C]):
         self._exact: dict[tuple[bytes, bytes], Endpoint] = {}
         self._limits: dict[tuple[bytes, bytes], int] = {}
         self._variable_limits: dict[bytes, int] = {}
+        self._streamed: dict[tuple[bytes, bytes], Streamed] = {}
         self._encode = msgspec.json.Encoder().encode
         self._log = Logger()
 
@@ -160,6 +163,7 @@ class Api(Generic[C]):
         media: tuple[str, ...] = (),
         parameters: Mapping[str, object] | None = None,
         headers: Mapping[str, object] | None = None,
+        also: tuple[int, ...] = (),
     ) -> Callable[[Handler[C, B, Q]], Handler[C, B, Q]]:
         """Declares the decorated handler as the answer to ``method`` on ``path`` (variable parts as ``<name>``).
 
@@ -174,7 +178,7 @@ class Api(Generic[C]):
             route = Route(
                 method, path, permission, body or NoBody(), query, decode_query, answer,
                 204 if answer is None and status == 200 else status, summary, problems, media, parameters or {},
-                headers or {}, cast(AnyHandler, handler),
+                headers or {}, cast(AnyHandler, handler), also,
             )  # fmt: skip
             self._add(route)
             return handler
@@ -188,9 +192,15 @@ class Api(Generic[C]):
     def body_limit(self, method: bytes, target: bytes) -> int:
         """How many bytes of body such a request may have at most. Paths with variable parts share the largest limit
         of their method until the route itself is known."""
-        path = target.partition(b"?")[0]
-        limit = self._limits.get((method, path))
+        key = method, target.partition(b"?")[0]
+        if key in self._streamed:
+            return self._streamed[key].most()
+        limit = self._limits.get(key)
         return self._variable_limits.get(method, 0) if limit is None else limit
+
+    def streams(self, method: bytes, target: bytes) -> bool:
+        """Whether the route reads its body as it comes; one with variable parts never does."""
+        return (method, target.partition(b"?")[0]) in self._streamed
 
     def _add(self, route: Route) -> None:
         def endpoint(request: IRequest, **path: str) -> Answering:
@@ -201,6 +211,9 @@ class Api(Generic[C]):
             return _shielded(endpoint(request, **path))
 
         method, path = route.method.encode("ascii"), route.path.encode("ascii")
+        if isinstance(route.body, Streamed):
+            assert b"<" not in path, "which route it is must be known at the head"
+            self._streamed[method, path] = route.body
         if b"<" in path:
             self._variable_limits[method] = max(route.body.limit, self._variable_limits.get(method, 0))
         else:
@@ -215,10 +228,8 @@ class Api(Generic[C]):
             caller = await self._admit(route, request) if route.permission else None
             _check_path(route, path)
             raw = request.body
-            types = request.requestHeaders.getRawHeaders(b"content-type")
             query = route.decode_query(request.query)
-            body = route.body.decode(types[0] if types else None, raw)
-            answer = await route.handler(Call(request, path, raw, caller, query, body))
+            answer = await route.handler(Call(request, path, raw, caller, query, route.body.of(request)))
             return self._render(route, request, answer)
         except HttpProblem as problem:
             return request.send_problem(problem)

@@ -21,8 +21,9 @@ from twisted.web.http import datetimeToString
 from twisted.web.resource import IResource
 
 from datasms_daemon.model import Record
-from datasms_daemon.web.channel import Channel, Request
+from datasms_daemon.web.channel import Channel
 from datasms_daemon.web.problems import HttpProblem
+from datasms_daemon.web.request import Request
 
 SECURITY_HEADERS = (
     b"Cache-Control: no-store\r\n"
@@ -59,6 +60,9 @@ class Application(Protocol):
     def body_limit(self, method: bytes, target: bytes) -> int:
         """How many bytes of body such a request may have; asked before the body is read."""
 
+    def streams(self, method: bytes, target: bytes) -> bool:
+        """Whether such a request is handled from its head on, and reads its body as it comes."""
+
 
 def _reference() -> str:
     return secrets.token_hex(8)
@@ -86,6 +90,7 @@ class Site(server.Site):
         server.Site.__init__(self, application.resource(), reactor=reactor, parsePOSTFormSubmission=False, timeout=None)
         self.limits = limits
         self.body_limit = application.body_limit
+        self.streams = application.streams
         self.reference = reference
         self.fixed_head = SECURITY_HEADERS
         self._channels: set[Channel] = set()

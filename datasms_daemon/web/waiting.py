@@ -8,7 +8,7 @@ from math import inf
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from datasms_daemon.web.channel import Request
+from datasms_daemon.web.request import Request
 
 Unwatch = Callable[[], None]
 Watch = Callable[[Callable[[], None]], Unwatch]

@@ -24,12 +24,14 @@ from datasms_daemon.interfaces import IHookedChannel
 from datasms_daemon.model import (
     Accepted,
     AddressGone,
+    Attachment,
     HookAnswer,
     HookCall,
     InboundText,
     Later,
     LineDown,
     NotSent,
+    PushOrder,
     PushReceipt,
     ReceiptState,
     Secret,
@@ -155,6 +157,100 @@ async def test_all_that_is_wrong_with_the_options_is_said_at_once(viber: ViberRi
         "channel viber: token: must be the token from the bot's page, in one line",
         "channel viber: avatar: must be a URL",
     ]
+
+
+# Pictures and files
+
+
+PNG = Attachment("a1", "photo.png", "image/png", 1000, "00")
+PDF = Attachment("a2", "plan.pdf", "application/pdf", 2000, "00")
+
+
+def with_files(viber: ViberRig, *attachments: Attachment) -> PushOrder:
+    """An order that carries these."""
+    plain = order(viber)
+    assert plain.content is not None
+    return msgspec.structs.replace(plain, content=msgspec.structs.replace(plain.content, attachments=attachments))
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_picture_carries_the_text_a_file_follows_and_the_first_token_counts(viber: ViberRig) -> None:
+    outcome = await viber.channel.push(with_files(viber, PNG, PDF))
+    picture, file = viber.service.sent
+    base = f"{PUBLIC_URL}/mx/v1/media"
+    ttl = order(viber).ttl_ms
+    assert (picture.type, picture.text) == ("picture", "Pump station\nPump 3 stopped")
+    assert picture.media == f"{base}/ticket-a1-{ttl}.png"
+    assert (file.type, file.media) == ("file", f"{base}/ticket-a2-{ttl}")
+    assert (file.file_name, file.size) == ("plan.pdf", 2000)
+    assert outcome == Accepted((str(FIRST_TOKEN + 2),))
+    assert viber.billed == [5, 5]
+
+
+@pytest_twisted.ensureDeferred
+async def test_without_a_public_url_the_text_goes_alone_and_it_is_said(viber: ViberRig) -> None:
+    channel = viber.new_channel(None)
+    outcome = await channel.push(with_files(viber, PNG))
+    assert [sent.type for sent in viber.service.sent] == ["text"]
+    assert isinstance(outcome, Accepted)
+    assert outcome.notes == ("photo.png was left out: [mxservice] public_url is not set",)
+    await channel.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_viber_does_not_take_is_left_out_and_the_rest_goes(viber: ViberRig) -> None:
+    bad = msgspec.structs.replace(PDF, name="run.exe")
+    outcome = await viber.channel.push(with_files(viber, bad, PDF))
+    assert [sent.type for sent in viber.service.sent] == ["text", "file"]
+    assert isinstance(outcome, Accepted)
+    assert outcome.notes == ("run.exe was left out: Viber takes no .exe files",)
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (status(12), described(12)),
+        (status(2), described(2)),
+        (status(3), described(3)),
+        (answers.answer(503), "HTTP 503"),
+        (answers.silence, None),
+        (answers.reset, None),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_once_the_text_is_taken_nothing_makes_it_be_sent_again(
+    viber: ViberRig, answer: answers.ScriptedAnswer, why: str | None
+) -> None:
+    """He would see it twice: an attachment that fails is noted and not repeated."""
+    viber.script(status(0, message_token=77), answer)
+    requests = viber.service.requests
+    outcome = await viber.channel.push(with_files(viber, PDF))
+    assert isinstance(outcome, Accepted)
+    assert outcome.provider_ids == ("77",)
+    (note,) = outcome.notes
+    assert note.startswith("plan.pdf was perhaps not sent: ")
+    assert why is None or why in note
+    assert viber.service.requests == requests + 2
+
+
+@pytest.mark.parametrize("answer", [status(12), status(6), answers.silence])
+@pytest_twisted.ensureDeferred
+async def test_nothing_follows_a_text_that_was_not_surely_taken(
+    viber: ViberRig, answer: answers.ScriptedAnswer
+) -> None:
+    viber.script(answer)
+    requests = viber.service.requests
+    outcome = await viber.channel.push(with_files(viber, PDF, PNG))
+    assert not isinstance(outcome, Accepted)
+    assert viber.service.requests == requests + 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_attachments_for_which_no_time_is_left_are_said_to_be_missing(viber: ViberRig) -> None:
+    viber.script(status(0, message_token=77), answers.silence)
+    outcome = await viber.channel.push(with_files(viber, PDF, msgspec.structs.replace(PDF, id="a3", name="b.pdf")))
+    assert isinstance(outcome, Accepted)
+    assert outcome.notes[1] == "b.pdf was not sent: no time was left"
 
 
 # The webhook

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -11,10 +12,13 @@ from zope.interface import implementer
 
 from datasms_daemon.interfaces import IBackend
 from datasms_daemon.model import (
+    CHUNK,
+    Attachment,
     Device,
     DeviceId,
     DeviceReceipt,
     DeviceState,
+    Download,
     HookAnswer,
     HookCall,
     InboxItem,
@@ -60,7 +64,7 @@ class _Watched:
 
 @implementer(IBackend)
 class FakeBackend:
-    """Keeps registrations, devices and inboxes; answers at once unless ``gate`` makes it slow.
+    """Keeps registrations, devices and inboxes; answers at once unless ``gate``, for files ``reading``, makes it slow.
 
     ``meanwhile`` happens once, after the next device was found by its token and before the asker knows.
     """
@@ -74,6 +78,9 @@ class FakeBackend:
         self.asked_tokens: list[str] = []
         self.reads = 0
         self.hooks: list[HookCall] = []
+        self.files: dict[str, tuple[Attachment, bytes]] = {}
+        self.pieces = 0
+        self.reading: Callable[[], Deferred[None]] | None = None
         self.gate: Callable[[], Deferred[None]] | None = None
         self.meanwhile: Callable[[], None] | None = None
         self._inbox_watches = _Watched()
@@ -83,6 +90,31 @@ class FakeBackend:
 
     async def server_keys(self) -> dict[str, str]:
         return {"web": "B" * 87}
+
+    async def attachment(self, device: DeviceId, id_: str) -> Download | None:
+        await self._pass()
+        shown = (one for item in self.inboxes.get(device, ()) for one in item.attachments)
+        found = next((one for one in shown if one.id == id_), None)
+        return None if found is None else Download(found, id_)
+
+    async def media(self, ticket: str) -> Download | None:
+        """A link is good when its ticket is ``link`` and an id."""
+        found = self.files.get(ticket.removeprefix("link")) if ticket.startswith("link") else None
+        return None if found is None else Download(found[0], found[0].id)
+
+    async def read_attachment(self, ticket: str, offset: int, size: int) -> bytes:
+        assert 0 < size <= CHUNK
+        self.pieces += 1
+        if self.reading is not None:
+            await self.reading()
+        return self.files[ticket][1][offset : offset + size] if ticket in self.files else b""
+
+    def file(self, content: bytes, name: str = "plan.png", type_: str = "image/png") -> Attachment:
+        """An attachment that messages may have."""
+        id_ = f"{len(self.files):032x}"
+        one = Attachment(id_, name, type_, len(content), sha256(content).hexdigest())
+        self.files[id_] = one, content
+        return one
 
     async def hook(self, call: HookCall) -> HookAnswer | None:
         """Known is the channel ``viber``; it takes what says where it is from."""
@@ -108,7 +140,7 @@ class FakeBackend:
         self.inboxes[device.id] = []
         return token
 
-    def put(self, device: str, text: str, *, notify: bool = True) -> InboxItem:
+    def put(self, device: str, text: str, *attachments: Attachment, notify: bool = True) -> InboxItem:
         """A message arrives for a device (by its token)."""
         self._seq += 1
         item = InboxItem(
@@ -119,6 +151,7 @@ class FakeBackend:
             title=None,
             text=text,
             valid_until=NOW + 3_600_000,
+            attachments=attachments,
         )
         id_ = self.devices[device].id
         self.inboxes[id_].append(item)

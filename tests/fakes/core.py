@@ -63,9 +63,8 @@ from datasms_daemon.model import (
 )
 from datasms_daemon.rules import numbers
 from datasms_daemon.rules.senders import Account, Senders
+from tests.fakes.attachments import DAY, NOW, FakeAttachments
 
-NOW = 1_790_000_000_000
-DAY = 86_400_000
 LINES = (LineName("datasms"), LineName("sms-o2"))
 
 T = TypeVar("T")
@@ -130,6 +129,7 @@ class FakeCore:
         self.configuration = FakeConfiguration()
         self.inbound_texts = FakeTexts()
         self.applications = FakeApplications()
+        self.attachments = FakeAttachments()
         self.config = Config(line=(DatasmsLine(name=LINES[0]), SmppLine(name=LINES[1], host="smsc", system_id="x")))
         self.dossiers: dict[MessageId, Dossier] = {}
         self.people: dict[PersonId, Person] = {}
@@ -362,6 +362,10 @@ class FakeCore:
 
     def _unknown(self, submission: Submission) -> Iterable[Problem]:
         for draft in submission.drafts:
+            for index, id_ in enumerate(draft.attachments):
+                if (submission.sender, id_) not in self.attachments.kept:
+                    pointer = f"{draft.pointer}/attachments/{index}"
+                    yield Problem(pointer, "there is no such attachment, or it has expired")
             for to in draft.recipients:
                 if to.person is not None and to.person not in self.people:
                     yield Problem(to.pointer, f"there is no person {to.person}")
@@ -373,7 +377,8 @@ class FakeCore:
         valid_until = NOW + (draft.ttl_ms or DAY)
         message = Message(
             id_, "1", submission.sender, to.number, to.person, draft.priority, draft.class_, draft.title, draft.text,
-            draft.reference, NOW, draft.send_at, valid_until, draft.per_line,
+            draft.reference, NOW, draft.send_at, valid_until, draft.per_line, None, None, False,
+            tuple(self.attachments.kept[submission.sender, one][0].attachment for one in draft.attachments),
         )  # fmt: skip
         progress = Progress(id_, 1, MessageState.QUEUED, (Step(LINES[0], 60_000),), valid_until)
         self.dossiers[id_] = Dossier(message, progress)

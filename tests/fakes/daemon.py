@@ -106,6 +106,7 @@ class FakeDaemon:
     def beat(self) -> None:
         """What the heart does every ten seconds."""
         done(Deferred.fromCoroutine(housekeeping.beat(self.store, self.parts.clock, self.parts.metrics)))
+        done(Deferred.fromCoroutine(self.parts.attachments.purge()))
         done(Deferred.fromCoroutine(self.parts.backend.write_seen()))
 
     def die(self) -> None:

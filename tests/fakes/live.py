@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from email.message import Message
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -119,6 +120,21 @@ class Caller:
             "localhost", self.port, timeout=20, context=self._context, source_address=self._source
         )
         return _ask(connection, method, path, body, self._token, headers)
+
+    def fetch(
+        self, path: str, headers: dict[str, str] | None = None, *, method: str = "GET", content: bytes | None = None
+    ) -> tuple[int, Message, bytes]:
+        """Status, headers and body of an exchange of bytes."""
+        sent = {"Connection": "close", **(headers or {})}
+        if self._token is not None:
+            sent["Authorization"] = f"Bearer {self._token}"
+        connection = http.client.HTTPSConnection("localhost", self.port, timeout=20, context=self._context)
+        try:
+            connection.request(method, path, content, sent)
+            response = connection.getresponse()
+            return response.status, response.headers, response.read()
+        finally:
+            connection.close()
 
 
 class LocalCaller:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -108,9 +109,16 @@ class Stage:
         assert shown.body["state"] == "active", shown
         return Device(number, shown.body["device"]["id"], shown.body["device"]["token"])
 
-    def submit(self, number: str, text: str) -> str:
+    def attach(self, content: bytes, name: str) -> str:
+        """The id of an attachment that was taken in."""
+        status, _, body = self.gateway.fetch(f"/v1/attachments?name={name}", method="POST", content=content)
+        assert status == 201, body
+        id_: str = json.loads(body)["id"]
+        return id_
+
+    def submit(self, number: str, text: str, **more: object) -> str:
         """An acknowledged message's id."""
-        answer = self.gateway("POST", "/v1/messages", {"to": [number], "text": text})
+        answer = self.gateway("POST", "/v1/messages", {"to": [number], "text": text, **more})
         assert answer.status == 202, answer
         id_: str = answer.body["messages"][0]["id"]
         return id_

@@ -59,7 +59,8 @@ class Orders(LineOnlyReceiver):
                 call = service.writes(order["user"], order["text"])
                 call = HookCall(call.channel, call.path, call.headers, call.body + b" ")
             case _:
-                self.say("sent", texts=[sent.text for sent in service.sent], webhook=service.webhook)
+                media = [sent.media for sent in service.sent]
+                self.say("sent", texts=[sent.text for sent in service.sent], media=media, webhook=service.webhook)
                 return
         Deferred.fromCoroutine(self._deliver(call))
 

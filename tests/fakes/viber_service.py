@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -29,6 +30,13 @@ PER_HOUR = 100
 FIRST_TOKEN = 4_912_661_846_655_238_145
 EVENTS = ("delivered", "seen", "failed", "conversation_started")
 ALWAYS = ("message", "subscribed", "unsubscribed")
+
+NEEDS = {"text": {"text"}, "picture": {"text", "media"}, "file": {"media", "size", "file_name"}}
+MAY = {"text": set[str](), "picture": {"thumbnail"}, "file": set[str]()}
+FORBIDDEN = """
+    ACTION APK APP BAT BIN CMD COM COMMAND CPL CSH EXE GADGET INF1 INS INX IPA ISU JOB JSE KSH LNK MSC MSI MSP MST OSX
+    OUT PAF PIF PS1 REG RGS RUN SCT SHB SHS U3P VB VBE VBS VBSCRIPT WORKFLOW WS WSF
+"""
 
 Text = Annotated[str, Meta(min_length=1, max_length=7000)]
 
@@ -63,14 +71,42 @@ class Welcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Sent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A message as the service got it."""
+    """A message as the service got it; what its ``type`` may have and must have is ``fault``'s business."""
 
     receiver: Annotated[str, Meta(min_length=1)]
-    type: Literal["text"]
-    text: Text
+    type: Literal["text", "picture", "file"]
     sender: Sender
+    text: Annotated[str, Meta(max_length=7000)] | None = None
+    media: str | None = None
+    thumbnail: str | None = None
+    size: int | None = None
+    file_name: Annotated[str, Meta(max_length=256)] | None = None
     min_api_version: int = 1
     tracking_data: Annotated[str, Meta(max_length=4000)] = ""
+
+
+def fault(sent: Sent) -> str | None:
+    """Why Viber does not take a message of this type; None: it takes it."""
+    needs, may = NEEDS[sent.type], MAY[sent.type]
+    given = {name for name in ("text", "media", "thumbnail", "size", "file_name") if getattr(sent, name) is not None}
+    if needs - given or given - needs - may:
+        return f"a {sent.type} has {sorted(needs)}"
+    if sent.type == "text" and not sent.text:
+        return "an empty text"
+    media = urlsplit(sent.media or "https://none.example/")
+    if media.scheme != "https" or not media.hostname:
+        return "media is no https address"
+    last = media.path.rpartition("/")[2]
+    if sent.type == "picture":
+        if len(sent.text or "") > 768:
+            return "a picture's text is too long"
+        return None if last.endswith((".jpeg", ".jpg", ".png", ".gif")) else "no picture by its address"
+    if sent.type == "file":
+        stem, dot, extension = (sent.file_name or "").rpartition(".")
+        if not (stem and dot and extension) or extension.upper() in FORBIDDEN.split():
+            return "no such files"
+        return None if 0 < (sent.size or 0) <= 50 << 20 else "too large"
+    return None
 
 
 class SetWebhook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -159,6 +195,8 @@ class ViberService(HttpsService):
             return status(4, "missingData")
         except msgspec.DecodeError:
             return status(3, "badData")
+        if fault(sent) is not None:
+            return status(4, "missingData")
         scripted = self.script.get(sent.receiver)
         if scripted:
             return scripted.pop(0)

@@ -94,7 +94,7 @@ def conversation(cases: Any, url: str) -> Callable[[], None]:
 async def test_every_answer_is_a_documented_one(reactor: Any, mode: GenerationMode) -> None:
     backend = _Faithful()
     assert backend.add_device("one") == TOKEN
-    backend.put(TOKEN, "text")
+    backend.put(TOKEN, "text", backend.file(b"content"))
     served = site(reactor, backend)
     listening = reactor.listenTCP(0, served, interface="127.0.0.1")
     try:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -101,6 +102,30 @@ def test_a_person_joins_by_writing_and_reads_his_messages_there(bot: Bot) -> Non
     assert number.encode() not in stored
     assert number.replace("-", "").encode() not in stored
     assert b"Pump 3 stopped" in stored
+
+
+def test_viber_fetches_pictures_and_files_by_links_that_nobody_can_make(bot: Bot) -> None:
+    bot.join()
+    stage = bot.stage
+    picture, file = b"\x89PNG\r\n\x1a\n" + bytes(200_000), b"%PDF-1.7 the plan"
+    ids = [stage.attach(picture, "photo.png"), stage.attach(file, "plan.pdf")]
+    id_ = stage.submit(NUMBER, "Pump 3 stopped", attachments=ids)
+    eventually(lambda: len(bot.sent["texts"]) == 2, "picture and file arrive")  # type: ignore[arg-type]
+    assert bot.sent["texts"] == ["Pump 3 stopped", None]
+    media: list[str] = bot.sent["media"]  # type: ignore[assignment]
+    assert media[0].endswith(".png")
+    clients = stage.daemon.clients()
+    for url, content, name in zip(media, (picture, file), ("photo.png", "plan.pdf"), strict=True):
+        status, headers, body = clients.fetch(urlsplit(url).path)
+        assert (status, body) == (200, content)
+        assert headers["Content-Disposition"].startswith(f'attachment; filename="{name}"')
+        assert clients.fetch(urlsplit(url).path, {"Range": "bytes=1-3"})[::2] == (206, content[1:4])
+    forged = urlsplit(media[1]).path[:-2] + "AA"
+    assert clients.fetch(forged)[0] == 404
+    # What counts is the first of the two; the callbacks so far were the probe and the number.
+    assert bot.ask("about", what="delivered", user=USER, number=3) == 200
+    stage.reaches(id_, "delivered")
+    assert stage.texts("Pump 3 stopped") == []
 
 
 def test_what_viber_did_not_sign_changes_nothing(bot: Bot) -> None:

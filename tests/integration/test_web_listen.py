@@ -22,8 +22,8 @@ from twisted.internet.threads import deferToThread
 
 from datasms_daemon.errors import ConfigError
 from datasms_daemon.gateway.http_api import make_local_site, make_site
-from datasms_daemon.web.channel import Request
 from datasms_daemon.web.listen import ServerCertificate, listen_tls, listen_unix
+from datasms_daemon.web.request import Request
 from datasms_daemon.web.routes import PUBLIC, Api, Call, Reply
 from datasms_daemon.web.site import Limits, Site
 from tests.fakes.core import FakeCore

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datasms_daemon.crypto.binding import bind, verify
-from datasms_daemon.model import LineText, MessageId, PersonId
+from datasms_daemon.model import Attachment, LineText, MessageId, PersonId
 
 # Few letters, among them those of the encoding, so that different messages often have the same letters in a row.
 texts = st.text("1:-a", max_size=4)
@@ -15,13 +15,15 @@ contents = st.tuples(
     texts,
     st.none() | texts,
     st.dictionaries(texts, texts.map(LineText), max_size=2),
+    st.lists(st.builds(Attachment, texts, texts, texts, st.integers(0, 11), texts), max_size=2).map(tuple),
 )
+Content = tuple[MessageId, str | None, PersonId | None, str, str | None, dict[str, LineText], tuple[Attachment, ...]]
 
 
 @given(contents, contents)
 def test_two_messages_have_the_same_seal_only_if_they_are_the_same_i39(
-    one: tuple[MessageId, str | None, PersonId | None, str, str | None, dict[str, LineText]],
-    other: tuple[MessageId, str | None, PersonId | None, str, str | None, dict[str, LineText]],
+    one: Content,
+    other: Content,
 ) -> None:
     mac = bind(b"key", *one)
     assert len(mac) == 16

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from datasms_daemon.channels._recent import Recent
 from datasms_daemon.channels._viber_answers import outcome_of
-from datasms_daemon.channels._viber_content import MAX_BODY, Sender, deep_link, to_request
+from datasms_daemon.channels._viber_content import MAX_BODY, MAX_PICTURE_TEXT, Sender, deep_link, to_sends
 from datasms_daemon.channels._viber_hook import is_genuine, meaning, read, signature
 from datasms_daemon.model import (
     Accepted,
     AddressGone,
+    Attachment,
     Content,
     Device,
     DeviceId,
@@ -30,6 +31,7 @@ from datasms_daemon.model import (
     Secret,
     Unknown,
 )
+from tests.fakes.viber_service import Sent, fault
 
 NOW = 1_795_000_000_000
 SECRET = Secret("445da6az1s345z78-dazcczb2542zv51a-e0vc5fva17480im9")
@@ -52,6 +54,14 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner),
     max_leaves=12,
 ).map(msgspec.json.encode)
+attachments = st.builds(
+    Attachment,
+    st.uuids().map(str),
+    st.sampled_from(["plan.pdf", "photo.png", "photo.JPG", "run.exe", "x.Ps1", "plan", "a.b.c", "x" * 196 + ".png"]),
+    st.sampled_from(["image/png", "image/jpeg", "image/gif", "application/pdf", "application/octet-stream"]),
+    st.sampled_from([1, 1 << 20, (1 << 20) + 1, 50 << 20, (50 << 20) + 1]),
+    st.just("00"),
+)
 bodies = st.binary(max_size=200) | json_values
 
 
@@ -101,17 +111,29 @@ def test_no_made_up_signature_is_good(made_up: str) -> None:
     assert not is_genuine(HookCall("viber", "", {"x-viber-content-signature": made_up}, b"{}"), SECRET)
 
 
-@given(st.text(min_size=1, max_size=9000), st.none() | st.text(max_size=100))
-def test_a_request_is_within_vibers_limits_or_not_sent_for_good(text: str, title: str | None) -> None:
+@given(
+    st.text(min_size=1, max_size=9000),
+    st.none() | st.text(max_size=100),
+    st.lists(attachments, max_size=4, unique_by=lambda one: one.id).map(tuple),
+    st.booleans(),
+)
+def test_what_is_sent_is_within_vibers_limits_and_nothing_is_passed_over(
+    text: str, title: str | None, files: tuple[Attachment, ...], has_link: bool
+) -> None:
     device = Device(DeviceId("d1"), PersonId("novak"), "viber", {"id": "jan"})
-    body = to_request(PushOrder(MessageId("m1"), device, True, 1, Content(text, title)), Sender("Acme"))
-    if isinstance(body, NotSent):
-        assert body.final
+    order = PushOrder(MessageId("m1"), device, True, 1, Content(text, title, files))
+    sends = to_sends(order, Sender("Acme"), (lambda one: f"https://mx.example.org/{one.id}") if has_link else None)
+    if isinstance(sends, NotSent):
+        assert sends.final
         return
-    assert len(body) <= MAX_BODY
-    sent = msgspec.json.decode(body)["text"]
-    assert 0 < len(sent) <= 7000
-    assert sent.endswith(text)
+    bodies = [sends.first, *(body for _, body in sends.others)]
+    assert all(len(body) <= MAX_BODY and fault(msgspec.json.decode(body, type=Sent)) is None for body in bodies)
+    first = msgspec.json.decode(sends.first)
+    assert first["text"].endswith(text)
+    assert first["type"] == "text" or len(first["text"]) <= MAX_PICTURE_TEXT
+    media = len(bodies) - (first["type"] == "text")
+    assert media + len(sends.left_out) == len(files)
+    assert has_link or media == 0
 
 
 @given(st.text(), st.text())

@@ -3,8 +3,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 
+from msgspec.structs import replace
+
 from datasms_daemon.crypto.binding import bind, verify
-from datasms_daemon.model import LineText, MessageId, PersonId
+from datasms_daemon.model import Attachment, LineText, MessageId, PersonId
 
 KEY = b"k" * 32
 ID = MessageId("018f3c2a")
@@ -40,3 +42,13 @@ def test_the_order_of_the_lines_does_not_matter_i39() -> None:
     forth = bind(KEY, ID, None, NOVAK, "", None, {"a": one, "b": other})
     assert forth == bind(KEY, ID, None, NOVAK, "", None, {"b": other, "a": one})
     assert forth != bind(KEY, ID, None, NOVAK, "", None, {"a": other, "b": one})
+
+
+def test_a_message_with_other_attachments_is_another_message_i39() -> None:
+    plan = Attachment("a1", "plan.pdf", "application/pdf", 7, "00")
+    mac = bind(KEY, ID, None, NOVAK, "see", None, SMS, (plan, plan))
+    assert verify(KEY, mac, ID, None, NOVAK, "see", None, SMS, (plan, plan))
+    assert not verify(KEY, mac, ID, None, NOVAK, "see", None, SMS)
+    assert not verify(KEY, mac, ID, None, NOVAK, "see", None, SMS, (plan,))
+    for changes in ({"id": "a2"}, {"name": "x"}, {"type": "x"}, {"size": 8}, {"sha256": "01"}):
+        assert not verify(KEY, mac, ID, None, NOVAK, "see", None, SMS, (plan, replace(plan, **changes)))

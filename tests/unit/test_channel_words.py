@@ -12,6 +12,7 @@ from datasms_daemon.config.kinds import Duration
 from datasms_daemon.config.records import DatasmsLine, StepOptions
 from datasms_daemon.lines.datasms import DatasmsDriver
 from datasms_daemon.model import (
+    Accepted,
     AttemptState,
     Content,
     Device,
@@ -118,6 +119,16 @@ def test_a_channel_that_shows_the_text_gets_it(world: World) -> None:
     world.send()
     (order,) = world.viber.orders
     assert order.content == Content("Pump 3 stopped")
+
+
+def test_what_did_not_go_along_stands_in_the_trace_and_the_message_counts_as_sent(world: World) -> None:
+    world.viber.outcomes = [Accepted(("viber-1",), ("run.exe was left out: Viber takes no .exe files",))]
+    id_ = world.send()
+    note = {"device": "d1", "channel": "viber", "note": "run.exe was left out: Viber takes no .exe files"}
+    trace = done(world.daemon.store.read(lambda db: messages.trace(db, id_)))
+    assert [event.detail for event in trace if event.kind == "note"] == [note]
+    world.told("viber-1", ReceiptState.DELIVERED)
+    assert world.look(id_).progress.state is MessageState.DELIVERED
 
 
 def test_the_services_word_delivers_the_message_and_reads_it(world: World) -> None:

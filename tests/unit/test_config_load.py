@@ -37,6 +37,13 @@ max_connections_per_address = 10
 public_url = "https://mx.example.org:9444"
 registration_number = "603 123 456"
 registration_ttl = "2d"
+[attachments]
+max_size = "5M"
+max_per_message = 4
+quota = "200M"
+quota_files = 1000
+unused = "6h"
+keep = "2d"
 [priority.high]
 wait = { datasms = "45s", sms-o2 = "5m", default = "10m" }
 ttl = "2h"

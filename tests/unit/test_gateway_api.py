@@ -32,7 +32,8 @@ from datasms_daemon.model import (
     Problem,
 )
 from datasms_daemon.web.routes import Route
-from tests.fakes.core import NOW, FakeCore
+from tests.fakes.attachments import NOW
+from tests.fakes.core import FakeCore
 from tests.fakes.web import Client, Response, clock
 
 NUMBER = "+420603123456"
@@ -150,7 +151,7 @@ def test_i3_nothing_of_a_batch_is_taken_when_one_is_wrong_and_every_fault_is_nam
     right = {"to": [NUMBER], "text": "x"}
     wrong = {
         "to": ["12", NUMBER, "+4206031234567890"], "text": "x", "priority": "urgent", "lines": ["fax"], "ttl": "99d",
-        "per_line": {"fax": {"text": "x"}}, "attachments": ["a"],
+        "per_line": {"fax": {"text": "x"}}, "attachments": ["a"] * 11,
     }  # fmt: skip
     response = gateway.ask("POST", "/v1/messages", {"messages": [right, wrong, {"to": ["person:x"], "text": "x"}]})
     assert response.status == 422
@@ -318,8 +319,7 @@ def test_a_message_is_shown_with_every_field(gateway: Gateway) -> None:
         "id": id_, "to": NUMBER, "person": None, "sender": "all", "priority": "normal", "reference": "crm-1",
         "status": "queued", "line": None, "created_at": "2026-09-21T14:13:20.000Z", "send_at": None,
         "delivered_at": None, "read_at": None, "valid_until": "2026-09-22T14:13:20.000Z", "held_until": None,
-        "ndr_at": None,
-        "code": None, "cost_centre": None, "attempts": [],
+        "ndr_at": None, "code": None, "cost_centre": None, "attempts": [], "attachments": [],
     }  # fmt: skip
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import pytest
 from viberbot import BotConfiguration
 from viberbot.api.message_sender import MessageSender
-from viberbot.api.messages import TextMessage
+from viberbot.api.messages import FileMessage, PictureMessage, TextMessage
 
 from datasms_daemon.channels._viber_answers import (
     account_of,
@@ -18,10 +19,11 @@ from datasms_daemon.channels._viber_answers import (
     outcome_of,
     status_of,
 )
-from datasms_daemon.channels._viber_content import EVENTS, Sender, deep_link, to_request, webhook, welcome
+from datasms_daemon.channels._viber_content import EVENTS, Sender, Sends, deep_link, to_sends, webhook, welcome
 from datasms_daemon.model import (
     Accepted,
     AddressGone,
+    Attachment,
     Content,
     Device,
     DeviceId,
@@ -35,6 +37,7 @@ from datasms_daemon.model import (
     Secret,
     Unknown,
 )
+from tests.fakes.viber_service import FORBIDDEN
 
 NOW = 1_795_000_000_000
 HOUR = 3_600_000
@@ -185,9 +188,10 @@ def _order(text: str = "Pump 3 stopped", title: str | None = None, address: dict
 
 
 def test_a_text_goes_out_with_its_title_and_the_message_id() -> None:
-    body = to_request(_order(title="Pump station"), Sender("Acme", "https://acme.example/a.png"))
-    assert isinstance(body, bytes)
-    assert msgspec.json.decode(body) == {
+    sends = to_sends(_order(title="Pump station"), Sender("Acme", "https://acme.example/a.png"), None)
+    assert isinstance(sends, Sends)
+    assert (sends.others, sends.left_out) == ((), ())
+    assert msgspec.json.decode(sends.first) == {
         "receiver": "u1==",
         "type": "text",
         "text": "Pump station\nPump 3 stopped",
@@ -202,35 +206,132 @@ def test_the_official_library_would_send_the_same() -> None:
     bot = BotConfiguration(auth_token="t", name="Acme", avatar="https://acme.example/a.png")
     message = TextMessage(text="Pump 3 stopped", tracking_data="m1", min_api_version=1)
     theirs = MessageSender(None, None, bot)._prepare_payload(message, bot.name, bot.avatar, receiver="u1==")
-    ours = to_request(_order(), Sender("Acme", "https://acme.example/a.png"))
-    assert isinstance(ours, bytes)
+    ours = to_sends(_order(), Sender("Acme", "https://acme.example/a.png"), None)
+    assert isinstance(ours, Sends)
     named = {name: value for name, value in theirs.items() if value is not None and name != "auth_token"}
-    assert msgspec.json.decode(ours) == named
+    assert msgspec.json.decode(ours.first) == named
 
 
 @pytest.mark.parametrize("address", [{}, {"id": ""}, {"token": "x"}])
 def test_there_is_no_request_for_an_address_of_another_kind(address: dict[str, str]) -> None:
-    assert to_request(_order(address=address), ACME) == NotSent("the device's address has no id", final=True)
+    assert to_sends(_order(address=address), ACME, None) == NotSent("the device's address has no id", final=True)
 
 
 @pytest.mark.parametrize("text", ["", "  \n"])
 def test_an_empty_text_is_not_sent(text: str) -> None:
-    assert to_request(_order(text), ACME) == NotSent("there is no text to show", final=True)
+    assert to_sends(_order(text), ACME, None) == NotSent("there is no text to show", final=True)
 
 
 def test_an_order_without_content_is_not_sent() -> None:
     order = msgspec.structs.replace(_order(), content=None)
-    assert to_request(order, ACME) == NotSent("there is no text to show", final=True)
+    assert to_sends(order, ACME, None) == NotSent("there is no text to show", final=True)
 
 
 def test_7000_characters_with_the_title_are_the_limit() -> None:
-    assert isinstance(to_request(_order("x" * 6996, "abc"), ACME), bytes)
-    assert to_request(_order("x" * 6997, "abc"), ACME) == NotSent("longer than 7000 characters", final=True)
+    assert isinstance(to_sends(_order("x" * 6996, "abc"), ACME, None), Sends)
+    assert to_sends(_order("x" * 6997, "abc"), ACME, None) == NotSent("longer than 7000 characters", final=True)
 
 
 def test_30_kilobytes_of_body_are_the_limit() -> None:
-    assert isinstance(to_request(_order("\U0001f6a8" * 7000), ACME), bytes)
-    assert to_request(_order("\x01" * 7000), ACME) == NotSent("larger than 30000 bytes", final=True)
+    assert isinstance(to_sends(_order("\U0001f6a8" * 7000), ACME, None), Sends)
+    assert to_sends(_order("\x01" * 7000), ACME, None) == NotSent("larger than 30000 bytes", final=True)
+
+
+PNG = Attachment("a1", "photo.png", "image/png", 1 << 20, "00")
+PDF = Attachment("a2", "plan.pdf", "application/pdf", 50 << 20, "00")
+
+
+def _with(*attachments: Attachment, text: str = "Pump 3 stopped") -> PushOrder:
+    order = _order(text)
+    assert order.content is not None
+    return msgspec.structs.replace(order, content=msgspec.structs.replace(order.content, attachments=attachments))
+
+
+def _sent(order: PushOrder) -> list[dict[str, Any]]:
+    """What goes out, without what all have in common."""
+    sends = to_sends(order, ACME, lambda one: f"https://mx.example.org/{one.id}")
+    assert isinstance(sends, Sends)
+    common = {"receiver": "u1==", "sender": {"name": "Acme"}, "min_api_version": 1, "tracking_data": "m1"}
+    found = [msgspec.json.decode(body) for body in (sends.first, *(body for _, body in sends.others))]
+    assert all(common.items() <= one.items() for one in found)
+    return [{name: value for name, value in one.items() if name not in common} for one in found]
+
+
+PHOTO = {"type": "picture", "media": "https://mx.example.org/a1.png"}
+PLAN = {"type": "file", "media": "https://mx.example.org/a2", "size": 50 << 20, "file_name": "plan.pdf"}
+TEXT = {"type": "text", "text": "Pump 3 stopped"}
+
+
+def test_a_text_stands_under_the_first_picture_and_what_follows_keeps_its_order() -> None:
+    assert _sent(_with(PNG)) == [PHOTO | {"text": "Pump 3 stopped"}]
+    assert _sent(_with(PNG, PDF)) == [PHOTO | {"text": "Pump 3 stopped"}, PLAN]
+    assert _sent(_with(PDF, PNG)) == [TEXT, PLAN, PHOTO | {"text": ""}]
+
+
+def test_a_text_that_is_too_long_for_a_picture_goes_before_it() -> None:
+    assert [one["type"] for one in _sent(_with(PNG, text="x" * 768))] == ["picture"]
+    assert [one["type"] for one in _sent(_with(PNG, text="x" * 769))] == ["text", "picture"]
+
+
+@pytest.mark.parametrize(
+    ("type_", "size", "expected"),
+    [
+        ("image/png", 1 << 20, "picture"),
+        ("image/jpeg", 1, "picture"),
+        ("image/png", (1 << 20) + 1, "file"),
+        ("image/gif", 100, "file"),
+        ("image/webp", 100, "file"),
+        ("application/octet-stream", 100, "file"),
+    ],
+)
+def test_what_is_sent_as_a_picture_and_what_as_a_file(type_: str, size: int, expected: str) -> None:
+    one = Attachment("a1", "photo.x", type_, size, "00")
+    assert _sent(_with(one, text="x" * 769))[1]["type"] == expected
+
+
+def test_a_file_without_an_extension_gets_one() -> None:
+    assert _sent(_with(msgspec.structs.replace(PDF, name="plan")))[1]["file_name"] == "plan.dat"
+
+
+@pytest.mark.parametrize("extension", FORBIDDEN.split())
+def test_a_file_that_viber_forbids_is_left_out_and_the_text_goes(extension: str) -> None:
+    one = msgspec.structs.replace(PDF, name=f"x.{extension}")
+    sends = to_sends(_with(one), ACME, lambda one: "https://mx.example.org/")
+    assert isinstance(sends, Sends)
+    assert sends.left_out == (f"x.{extension} was left out: Viber takes no .{extension.lower()} files",)
+    assert sends.others == ()
+
+
+def test_what_is_too_large_is_left_out_and_so_is_all_without_an_address() -> None:
+    large = msgspec.structs.replace(PDF, size=(50 << 20) + 1)
+    sends = to_sends(_with(large, PNG), ACME, lambda one: "https://mx.example.org/")
+    assert isinstance(sends, Sends)
+    assert sends.left_out == ("plan.pdf was left out: larger than 50 MB",)
+    alone = to_sends(_with(PNG, PDF), ACME, None)
+    assert isinstance(alone, Sends)
+    assert alone.others == ()
+    assert alone.left_out == (
+        "photo.png was left out: [mxservice] public_url is not set",
+        "plan.pdf was left out: [mxservice] public_url is not set",
+    )
+
+
+def test_the_official_library_would_send_the_same_picture_and_file() -> None:
+    bot = BotConfiguration(auth_token="t", name="Acme", avatar="https://acme.example/a.png")
+    messages = (
+        PictureMessage(media="https://mx.example.org/a1.png", text="", tracking_data="m1", min_api_version=1),
+        FileMessage(
+            media="https://mx.example.org/a2", size=50 << 20, file_name="plan.pdf", tracking_data="m1",
+            min_api_version=1,
+        ),
+    )  # fmt: skip
+    acme = Sender("Acme", "https://acme.example/a.png")
+    sends = to_sends(_with(PDF, PNG), acme, lambda one: f"https://mx.example.org/{one.id}")
+    assert isinstance(sends, Sends)
+    ours = {name: msgspec.json.decode(body) for name, body in sends.others}
+    for name, message in zip(("photo.png", "plan.pdf"), messages, strict=True):
+        theirs = MessageSender(None, None, bot)._prepare_payload(message, bot.name, bot.avatar, receiver="u1==")
+        assert ours[name] == {key: value for key, value in theirs.items() if value is not None and key != "auth_token"}
 
 
 def test_a_welcome_has_no_receiver_and_a_button_writes_its_own_text() -> None:

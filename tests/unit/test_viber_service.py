@@ -19,6 +19,15 @@ from tests.fakes.viber_service import FIRST_TOKEN, ViberService
 
 NOW = 1_795_000_000_000
 GOOD = {"receiver": "jan", "type": "text", "text": "Hello", "sender": {"name": "Acme"}}
+PICTURE = {**GOOD, "type": "picture", "text": "", "media": "https://x.example/a.png"}
+FILE = {
+    "receiver": "jan",
+    "type": "file",
+    "sender": {"name": "Acme"},
+    "media": "https://x.example/a",
+    "size": 50 << 20,
+    "file_name": "plan.pdf",
+}
 
 
 class Caller:
@@ -69,6 +78,14 @@ async def test_it_takes_a_good_message_and_bills_it(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize(
+    "body", [PICTURE, FILE, {**PICTURE, "text": "x" * 768, "thumbnail": "https://x.example/t.jpg"}]
+)
+@pytest_twisted.ensureDeferred
+async def test_it_takes_pictures_and_files(caller: Caller, body: object) -> None:
+    assert (await caller.post("pa/send_message", body))["status"] == 0
+
+
+@pytest.mark.parametrize(
     ("body", "status"),
     [
         (b"{", 3),
@@ -79,6 +96,23 @@ async def test_it_takes_a_good_message_and_bills_it(caller: Caller) -> None:
         ({**GOOD, "text": "x" * 7001}, 4),
         ({**GOOD, "tracking_data": "x" * 4001}, 4),
         ({**GOOD, "strange": 1}, 4),
+        ({**GOOD, "media": "https://x.example/a"}, 4),
+        ({**PICTURE, "text": "x" * 769}, 4),
+        ({**PICTURE, "media": "http://x.example/a.png"}, 4),
+        ({**PICTURE, "media": "https://x.example/a.png/a"}, 4),
+        ({**PICTURE, "media": "https://x.example/a?x=a.png"}, 4),
+        ({**PICTURE, "media": "https://x.example/a.webp"}, 4),
+        ({**PICTURE, "size": 1}, 4),
+        ({name: value for name, value in PICTURE.items() if name != "text"}, 4),
+        ({name: value for name, value in PICTURE.items() if name != "media"}, 4),
+        ({**FILE, "size": (50 << 20) + 1}, 4),
+        ({**FILE, "size": 0}, 4),
+        ({**FILE, "file_name": "plan"}, 4),
+        ({**FILE, "file_name": "run.ExE"}, 4),
+        ({**FILE, "file_name": "x" * 253 + ".pdf"}, 4),
+        ({**FILE, "text": ""}, 4),
+        ({name: value for name, value in FILE.items() if name != "size"}, 4),
+        ({**GOOD, "type": "sticker"}, 4),
         ({**GOOD, "text": "ž" * 15_000}, 3),
         ({**GOOD, "receiver": "nobody"}, 5),
     ],

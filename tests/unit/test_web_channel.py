@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from datasms_daemon.web.bodies import Text
-from datasms_daemon.web.channel import Request
+from datasms_daemon.web.request import Request
 from datasms_daemon.web.routes import PUBLIC, Api, Call, Reply
 from datasms_daemon.web.site import Limits, Site
 from tests.fakes.web import Client, Connection, Response, clock

@@ -14,8 +14,8 @@ from twisted.web.server import NOT_DONE_YET
 
 from datasms_daemon.errors import DiskFull, StoreFailed
 from datasms_daemon.web.bodies import Json, Text
-from datasms_daemon.web.channel import Request
 from datasms_daemon.web.problems import CATALOGUE, HttpProblem
+from datasms_daemon.web.request import Request
 from datasms_daemon.web.routes import PUBLIC, Api, Call, Reply
 from datasms_daemon.web.site import Limits, Site
 from datasms_daemon.web.waiting import Signal

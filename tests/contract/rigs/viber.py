@@ -13,7 +13,7 @@ from datasms_daemon.config.channels import ViberChannel
 from datasms_daemon.config.kinds import Duration
 from datasms_daemon.demo.answers import ScriptedAnswer
 from datasms_daemon.interfaces import IChannel
-from datasms_daemon.model import Outcome, Secret
+from datasms_daemon.model import Attachment, Outcome, Secret
 from tests.contract.rigs.base import SECRET_ADDRESS, TIMEOUT_S, Host, now_ms
 from tests.fakes.viber_service import ViberService
 
@@ -59,7 +59,13 @@ class ViberRig:
             "allow_private": True,
             "timeout": Duration(int(TIMEOUT_S * 1000)),
         }
-        return Viber(ViberChannel(**options | changed), self.reactor, now_ms, public_url, self.billed.append)
+        return Viber(
+            ViberChannel(**options | changed), self.reactor, now_ms, public_url, self.billed.append, self.ticket
+        )
+
+    def ticket(self, attachment: Attachment, ttl_ms: int) -> str:
+        """What opens an attachment at MxService."""
+        return f"ticket-{attachment.id}-{ttl_ms}"
 
     def script(self, *script: ScriptedAnswer) -> None:
         self.service.script.setdefault(SECRET_ADDRESS, []).extend(script)
