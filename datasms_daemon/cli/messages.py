@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import sys
 from collections import Counter
+from pathlib import Path
 from urllib.parse import quote
 
 import click
+import msgspec
 
 from datasms_daemon.cli.inbound import explain_inbound
 from datasms_daemon.cli.output import after, fields, local, table
@@ -22,12 +24,15 @@ from datasms_daemon.gateway.records import (
     MessageView,
     Page,
     ResendAnswer,
+    StoredAttachmentView,
 )
 from datasms_daemon.model import AcceptedMessage, MessageState
 from datasms_daemon.ops.clock import elapsed_ms
 from datasms_daemon.ops.printable import printable
 from datasms_daemon.web.client import Client, Refusal
 
+BYTES = "application/octet-stream"
+UPLOAD_S = 300
 WAIT_S = 50
 UNFINISHED = tuple(state for state in MessageState if not state.is_final)
 ARRIVED = (MessageState.DELIVERED, MessageState.READ)
@@ -59,14 +64,23 @@ class Duration(click.ParamType[int]):
 @click.option("--send-at", metavar="TIME", help="Not before: 2026-11-24T08:00:00+01:00.")
 @click.option("--class", "class_", metavar="NAME", help="A word that rules can look at.")
 @click.option("--nomodify", is_flag=True, default=None, help="The text leaves byte for byte on every line.")
+@click.option(
+    "--attach", "files", multiple=True, metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A file that goes along to whoever has an app for it; may be given again.",
+)  # fmt: skip
 @click.option("--wait", is_flag=True, help="Wait until it is over; exit 3 when it was not delivered.")
 @click.option("--timeout", type=Duration(), help="With --wait: at most so long.")
 @click.pass_obj
-def send(session: Session, /, to: tuple[str, ...], text: str, wait: bool, timeout: int | None, **said: object) -> None:
+def send(
+    session: Session, /, to: tuple[str, ...], text: str, files: tuple[Path, ...], wait: bool, timeout: int | None,
+    **said: object,
+) -> None:  # fmt: skip
     """Send TEXT to each TO: a phone number, person:ID or group:ID. TEXT may be -, for standard input."""
     if timeout is not None and not wait:
         raise click.UsageError("--timeout means something only with --wait")
     body = _request(to, text, said)
+    if files:
+        body["attachments"] = [_taken_in(session.client, file) for file in files]
     try:
         accepted = session.client.call(AcceptedAnswer, "POST", "/v1/messages", body=body)
     except Refusal as refusal:
@@ -75,6 +89,15 @@ def send(session: Session, /, to: tuple[str, ...], text: str, wait: bool, timeou
         _wait_for_all(session, accepted.messages, None if timeout is None else elapsed_ms() + timeout)
     else:
         _show_accepted(session, accepted)
+
+
+def _taken_in(client: Client, file: Path) -> str:
+    """The id of a file that the daemon has now."""
+    stored = client.send(
+        "POST", "/v1/attachments", query=[("name", file.name)], content=file.read_bytes(), media=BYTES,
+        timeout_s=UPLOAD_S,
+    )  # fmt: skip
+    return msgspec.json.decode(stored, type=StoredAttachmentView).id
 
 
 def _show_accepted(session: Session, accepted: AcceptedAnswer) -> None:
@@ -140,6 +163,7 @@ def _show_message(view: MessageView, events: tuple[EventView, ...]) -> None:
             ("sender", view.sender),
             ("priority", view.priority),
             ("reference", view.reference),
+            ("attachments", ", ".join(one.name for one in view.attachments) or None),
             ("status", view.status if view.code is None else f"{view.status} ({view.code})"),
             ("line", view.line),
             ("created", local(start)),

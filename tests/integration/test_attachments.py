@@ -45,7 +45,14 @@ def test_a_file_goes_from_an_application_to_a_device_and_survives_a_kill(stage: 
     assert stage.daemon.clients(other.token).fetch(f"/mx/v1/attachments/{id_}")[0] == 404
 
 
-def test_what_is_too_large_leaves_nothing(stage: Stage) -> None:
-    status, _, _ = stage.gateway.fetch("/v1/attachments", method="POST", content=CONTENT + b"x")
-    assert status == 413
+def test_what_is_too_large_or_may_not_be_sent_leaves_nothing(stage: Stage) -> None:
+    # Small enough for the sockets: this client reads no answer before it has sent all.
+    stage.daemon.terminate()
+    config = stage.daemon.config_file
+    config.write_text(f'attachments.max_size = "64K"\n{config.read_text("utf-8")}', "utf-8")
+    stage.start()
+    fetch = stage.gateway.fetch
+    assert fetch("/v1/attachments", method="POST", content=CONTENT[: 64 * 1024 + 1])[0] == 413
+    assert stage.daemon.gateway("nobody").fetch("/v1/attachments", method="POST", content=b"x")[0] == 401
     assert not (stage.daemon.state / "attachments").exists()
+    assert fetch("/v1/attachments", method="POST", content=CONTENT[: 64 * 1024])[0] == 201

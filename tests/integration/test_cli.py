@@ -67,6 +67,19 @@ def test_a_message_is_sent_and_its_way_shown(stage: Stage, datasms: Cli) -> None
     assert [attempt["line"] for attempt in view["attempts"]] == ["sms"]
 
 
+def test_a_message_is_sent_with_files_which_its_status_names(stage: Stage, datasms: Cli, tmp_path: Path) -> None:
+    names = ["plan.pdf", "photo.png"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"%PDF-1.7")
+    files = [word for name in names for word in ("--attach", str(tmp_path / name))]
+    sent = datasms.json("send", NUMBER, "The plan", *files)
+    assert "plan.pdf, photo.png" in datasms("status", sent["messages"][0]["id"])
+    (tmp_path / "empty.txt").write_bytes(b"")
+    datasms("send", NUMBER, "The plan", "--attach", str(tmp_path / "empty.txt"), code=1)
+    assert "An empty file is no attachment" in datasms.errors
+    datasms("send", NUMBER, "The plan", "--attach", str(tmp_path / "nowhere"), code=2)
+
+
 def test_send_shows_where_each_message_goes(datasms: Cli) -> None:
     lines = datasms("send", "603123456", "+420603123457", "for two").splitlines()
     assert [line.split()[1] for line in lines] == ["TO", NUMBER, "+420603123457"]
