@@ -29,6 +29,7 @@ from datasms_daemon.ops.clock import wall_ms
 from datasms_daemon.ops.ids import IdSource
 from datasms_daemon.rules.days import Days
 from datasms_daemon.rules.openings import ALWAYS_OPEN
+from datasms_daemon.rules.operators import Operators
 from datasms_daemon.rules.routing import Router
 from datasms_daemon.store.store import Db, ThreadStore
 
@@ -46,7 +47,15 @@ class Submitters:
             rule=(Rule(name="by SMS", steps=(StepOptions(line=SMS),)),),
         )
         self.waits: list[float] = []
-        self._acceptance = Acceptance(config, Router(config), ALWAYS_OPEN, IdSource(wall_ms, os.urandom), bytes(32))
+        self._acceptance = Acceptance(
+            config,
+            Router(config),
+            ALWAYS_OPEN,
+            Operators({}, lambda number: None),
+            {},
+            IdSource(wall_ms, os.urandom),
+            bytes(32),
+        )
         self._store = store
         self._until = until
         self._count = itertools.count()

@@ -44,6 +44,8 @@ from datasms_daemon.delivery.handover import LineFacts
 from datasms_daemon.delivery.host import LineHost
 from datasms_daemon.delivery.inbound import REGISTRATION, InboundTexts
 from datasms_daemon.delivery.keys import Keys
+from datasms_daemon.delivery.number_files import NumberFiles
+from datasms_daemon.delivery.portability import Portability
 from datasms_daemon.delivery.reassembly import Reassembly
 from datasms_daemon.delivery.receipts import Receipts
 from datasms_daemon.delivery.registration import RegistrationNumbers
@@ -137,6 +139,8 @@ class Parts:
             self.downloads,
         )  # fmt: skip
         self.registration = RegistrationApp(store, now, new_id, pepper, self._in_thread, self._pause, self._registered)
+        self.number_files = NumberFiles(config)
+        self.portability = Portability(reactor, now)
         directory = self._inbound(numbers)
         room = DiskRoom(state_dir, config.store.min_free, now)
         self.attachments = Attachments(
@@ -146,6 +150,7 @@ class Parts:
         self.core = Core(
             config, store, now, new_id, mac_key, self.keys, directory, self.dispatch, self.channels, self.texts,
             self.applications, self.attachments, self.changes, self.metrics, room.has_room, calendars, self._openings,
+            self.number_files, self.portability,
         )  # fmt: skip
 
     def _accept(self, asked: Submission) -> Awaitable[AcceptedSubmission | Refused | Limited | KeyReused]:
@@ -161,8 +166,8 @@ class Parts:
         )  # fmt: skip
         forwarding = Forwarding(self.store, self._accept, lambda: self.config.priority)
         self.texts = InboundTexts(
-            self.store, now, _inbound_router(self.config), self.registration.received, self.keys.readers, self.metrics,
-            self._forget, *(self.deadlines.add(chore) for chore in (forwarding.work, self.applications.work)),
+            self.store, now, _inbound_router(self.config, self.number_files), self.registration.received,
+            self.keys.readers, self.metrics, self._forget, *(self.deadlines.add(chore) for chore in (forwarding.work, self.applications.work)),
         )  # fmt: skip
         self.texts.registers = _registers(self.config)
         reassembly = Reassembly(self.store, lambda: self.config.inbound_routing.reassembly_timeout, self.texts.received)
@@ -199,20 +204,32 @@ class Parts:
         rate = options.rate if to_devices else None
         return Way(line, facts, rate, kept)
 
-    def configure(self, config: Config, calendars: Mapping[str, Calendar]) -> None:
-        """From now on this configuration holds, and these calendars of it; its lines are the caller's business."""
+    def configure(self, config: Config, calendars: Mapping[str, Calendar], numbers: NumberFiles | None = None) -> None:
+        """From now on this configuration holds, with these calendars and number lists of it (None: they are read here,
+        which waits for the disk); its lines are the caller's business."""
+        numbers = NumberFiles(config) if numbers is None else numbers
         self.config = config
         self.days = Days(zone_of(config))
         self.openings = Openings(calendars)
         self.wordings = wordings(config)
-        self.texts.router = _inbound_router(config)
+        self.texts.router = _inbound_router(config, numbers)
         self.texts.registers = _registers(config)
         suffixes = _suffixes(config)
         for name, way in self.dispatch.ways.items():
             way.facts = structs.replace(way.facts, sources=suffixes.sources(name))
             if name in self.wordings:
                 way.facts = structs.replace(way.facts, wording=self.wordings[name])
-        self.core.configure(config, calendars)
+        self.number_files = numbers
+        self.core.configure(config, calendars, numbers)
+
+    def numbers_of(self, config: Config) -> Awaitable[NumberFiles]:
+        """The number lists and ported numbers of a configuration. ConfigError: a file cannot be used."""
+        return self._in_thread(lambda: NumberFiles(config))
+
+    def refresh_numbers(self) -> None:
+        """Sees to it that files with numbers are read again if they changed; waits for nothing."""
+        refreshing = Deferred.fromCoroutine(self.number_files.refresh(self.clock.now_ms(), self._in_thread))
+        refreshing.addErrback(lambda failure: self._log.failure("number files were not read again", failure=failure))
 
     async def look_again(self) -> int:
         """Applies the calendars that hold now to what is held back; how many messages that changed."""
@@ -296,7 +313,7 @@ class Parts:
             told.addErrback(lambda failure: self._log.failure("nobody was told of a taken address", failure=failure))
 
 
-def _inbound_router(config: Config) -> InboundRouter:
+def _inbound_router(config: Config, numbers: NumberFiles) -> InboundRouter:
     senders = Senders(config.sender_defaults, config.sender, config.sender_group)
 
     def reply_window(sender: str) -> int:
@@ -310,6 +327,7 @@ def _inbound_router(config: Config) -> InboundRouter:
         reply_window,
         config.inbound_routing.default,
         _suffixes(config),
+        numbers.lists,
     )
 
 

@@ -258,3 +258,15 @@ class IApplicationPlugin(Interface):
 
     def application(options: Mapping[str, str]) -> IApplication:
         """A new application with these options. ValueError: they cannot be used."""
+
+
+class IPortability(Interface):
+    """A way to learn which operator a ported number belongs to now."""
+
+    keeps_ms: int = Attribute("How long an answer may be remembered.")
+
+    def operator(number: str) -> Awaitable[str | None]:
+        """The operator, as rules name it, of a number in E.164 that has left its own; None: it has not.
+
+        May fail with any exception, and take as long as it likes: who asks does not wait for it.
+        """

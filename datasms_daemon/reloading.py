@@ -14,6 +14,7 @@ from datasms_daemon.config.calendars import calendars_of
 from datasms_daemon.config.changes import changes, names
 from datasms_daemon.config.load import Loaded, changes_needing_restart, load_with_warnings
 from datasms_daemon.delivery.applications import Makers
+from datasms_daemon.delivery.number_files import NumberFiles
 from datasms_daemon.errors import ConfigError, DatasmsError
 from datasms_daemon.interfaces import ILine, IOperatedChannel
 from datasms_daemon.listeners import Listeners
@@ -33,6 +34,7 @@ class _Made(NamedTuple):
     drivers: Mapping[LineName, ILine]
     channels: dict[str, IOperatedChannel]
     calendars: Mapping[str, Calendar]
+    numbers: NumberFiles
     makers: Makers
 
 
@@ -79,7 +81,7 @@ class Reloading:
 
     async def _reload(self, by: str) -> Reloaded:
         try:
-            made = self._make()
+            made = await self._make()
         except DatasmsError as error:
             problems = tuple(error.problems) if isinstance(error, ConfigError) else (str(error),)
             self._log.error("the new configuration is not used, the old one stays: {why}", why="; ".join(problems))
@@ -97,17 +99,18 @@ class Reloading:
         self._log.info("the new configuration is in use")
         return Reloaded(changes=different, warnings=loaded.warnings, hash=loaded.hash)
 
-    def _make(self) -> _Made:
+    async def _make(self) -> _Made:
         loaded = load_with_warnings(self._path, self._env)
         config = loaded.config
         if fixed := changes_needing_restart(self._config, config):
             raise DatasmsError(f"these need a restart: {', '.join(fixed)}")
+        numbers = await self._parts.numbers_of(config)
         old = lines_of(self._config)
         drivers = {
             name: self._parts.line(options) for name, options in lines_of(config).items() if old.get(name) != options
         }
         makers = self._parts.applications.makers(config.application)
-        made = _Made(loaded, drivers, self._parts.channels_of(config), calendars_of(config), makers)
+        made = _Made(loaded, drivers, self._parts.channels_of(config), calendars_of(config), numbers, makers)
         self._listeners.reload_certificates()
         return made
 
@@ -117,7 +120,7 @@ class Reloading:
         wanted = lines_of(config)
         self._config = config
         parts.channels.use(made.channels)
-        parts.configure(config, made.calendars)
+        parts.configure(config, made.calendars, made.numbers)
         stopping: list[ILine] = []
         for name in [name for name in parts.dispatch.ways if name not in wanted]:
             if (way := parts.dispatch.remove(name)) is not None:

@@ -140,6 +140,7 @@ class DaemonService(Service):
         if parts is None:
             return
         await housekeeping.beat(parts.store, parts.clock, parts.metrics)
+        parts.refresh_numbers()
         await parts.attachments.purge()
         await parts.backend.write_seen()
         if parts.clock.now_ms() - parts.deadlines.last_run_ms < STALLED_MS:

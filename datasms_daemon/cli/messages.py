@@ -230,9 +230,13 @@ def _show_plans(plans: tuple[ExplanationView, ...]) -> None:
     for number, plan in enumerate(plans):
         if number:
             click.echo()
-        fields([("to", plan.to), ("person", plan.person), ("rules", plan.rules)])
-        steps = [(n, step.line, step.wait, step.success, step.parts) for n, step in enumerate(plan.steps, 1)]
-        table(("STEP", "LINE", "WAIT", "UNTIL", "SMS PARTS"), steps)
+        known = [("to", plan.to), ("person", plan.person), ("operator", plan.operator), ("rule set", plan.rule_set)]
+        fields([*known, ("rules", plan.rules)])
+        steps = [
+            (n, step.line, step.wait, step.success, step.attempts, step.parts, "backup" if step.backup else None)
+            for n, step in enumerate(plan.steps, 1)
+        ]
+        table(("STEP", "LINE", "WAIT", "UNTIL", "MOST TRIES", "SMS PARTS", ""), steps)
         for step in plan.steps:
             if step.note is not None:
                 opens = local(step.opens_at) or "not in sight"

@@ -11,16 +11,18 @@ from datasms_daemon.config.check_calendars import check_calendars, check_zone
 from datasms_daemon.config.check_channels import check_channels, is_base_url
 from datasms_daemon.config.check_classes import check_classes
 from datasms_daemon.config.check_inbound import check_inbound
+from datasms_daemon.config.check_numbers import check_numbers_tables
 from datasms_daemon.config.check_rules import check_rules
 from datasms_daemon.config.check_senders import check_senders
 from datasms_daemon.config.check_texts import check_texts
 from datasms_daemon.config.options import driver_of, drivers_of, element_of, options_of
 from datasms_daemon.config.problems import Problems, below
 from datasms_daemon.config.records import Config, Http, SmppLine
-from datasms_daemon.config.references import check_name, one_of
+from datasms_daemon.config.references import check_name, leads_back, one_of
 from datasms_daemon.config.units import format_duration, format_size, parse_listen
 from datasms_daemon.rules.inbound import APP
 from datasms_daemon.rules.numbers import is_country, normalise
+from datasms_daemon.rules.planning import backup_of
 
 _SOURCE = re.compile(r"\+[0-9]{3,15}|[0-9]{3,15}|[ -~]{1,11}|")
 _INBOUND_NUMBER = re.compile(r"\+?[0-9]{3,15}")
@@ -37,6 +39,7 @@ def check(config: Config, problems: Problems) -> None:
         check_texts,
         check_channels,
         _priorities,
+        check_numbers_tables,
         check_senders,
         check_calendars,
         check_rules,
@@ -134,6 +137,7 @@ def _drivers() -> tuple[str, ...]:
 
 
 def _lines(config: Config, problems: Problems) -> None:
+    backups: dict[str, str | None] = {line.name: backup_of(line) for line in config.line}
     for line in config.line:
         place = below("line", line.name)
         if line.name == "default" or (line.name in _drivers() and line.name != driver_of(type(line))):
@@ -141,6 +145,11 @@ def _lines(config: Config, problems: Problems) -> None:
             problems.add(below(place, "name"), wrong, "another name", line.name)
         if isinstance(line, SmppLine):
             _smpp(place, line, problems)
+        backup = backups[line.name]
+        if backup is not None and backup not in backups:
+            problems.add(below(place, "backup"), "there is no such line", one_of(backup, backups), backup)
+        elif leads_back(line.name, backups):
+            problems.add(below(place, "backup"), "leads back to the line itself", "another line", backup)
 
 
 def _smpp(place: str, line: SmppLine, problems: Problems) -> None:

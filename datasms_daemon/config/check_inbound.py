@@ -13,7 +13,7 @@ from datasms_daemon.rules.inbound import ACCOUNT, APP, FORWARD, PERSON
 from datasms_daemon.rules.numbers import is_country, normalise
 from datasms_daemon.rules.templates import marks
 
-OUT_ONLY = ("priority", "sender", "sender_group", "recipient_group", "class_", "calendar", "has_device")
+OUT_ONLY = ("priority", "sender", "sender_group", "operator", "recipient_group", "class_", "calendar", "has_device")
 
 BUILT_IN = ("registration",)
 """The applications that are there without being configured."""

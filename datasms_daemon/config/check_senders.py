@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from datasms_daemon.config.problems import Problems, below
 from datasms_daemon.config.records import Config, SenderGroup, SenderOptions
-from datasms_daemon.config.references import check_name, check_numbers, check_references, one_of
+from datasms_daemon.config.references import check_name, check_numbers, check_references, leads_back, one_of
 from datasms_daemon.rules.inbound import APP
 
 
@@ -49,10 +49,5 @@ def _parent(place: str, name: str, groups: Mapping[str, SenderGroup], problems: 
     parent = groups[name].parent
     if parent is not None and parent not in groups:
         problems.add(place, "there is no such sender group", one_of(parent, groups), parent)
-    seen: set[str] = set()
-    while parent is not None and parent in groups and parent not in seen:
-        if parent == name:
-            problems.add(place, "leads back to the group itself", "a group that is not within this one", parent)
-            return
-        seen.add(parent)
-        parent = groups[parent].parent
+    elif leads_back(name, {each: group.parent for each, group in groups.items()}):
+        problems.add(place, "leads back to the group itself", "a group that is not within this one", parent)

@@ -70,6 +70,13 @@ class SmppLine(SmsLine, frozen=True, kw_only=True):
         Literal["transceiver", "pair"], Meta(description="One connection both ways, or a transmitter and a receiver")
     ] = "transceiver"
     source: Annotated[str, Meta(description="Sender shown: a number with +, a short code or up to 11 letters")] = ""
+    backup: Annotated[
+        LineName | None,
+        Meta(
+            description="The line that gets what this one cannot take: switched off, paused, down, refused by it",
+            examples=["datasms"],
+        ),
+    ] = None
     inbound_number: Annotated[
         str | None, Meta(description="The number people write to on this line", examples=["+420603123456"])
     ] = None

@@ -29,7 +29,7 @@ from datasms_daemon.config.problems import Problems, below, nearest
 from datasms_daemon.config.units import parse_duration, parse_size
 from datasms_daemon.model import Secret
 
-LATER_OPTIONS = frozenset({"operator", "proxy"})
+LATER_OPTIONS = frozenset({"proxy"})
 LATER_DRIVERS = frozenset({"http", "smtp"})
 _LATER: Final = "not supported yet"
 _NO_TIME = ("0s", "0m", "0h", "0d")

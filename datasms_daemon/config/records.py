@@ -21,7 +21,8 @@ from datasms_daemon.config.inbound import InboundRouting, InboundRule
 from datasms_daemon.config.kinds import DAY, HOUR, MINUTE, SECOND, Duration, Options, Size
 from datasms_daemon.config.limits import Flood
 from datasms_daemon.config.lines import DatasmsLine, LineOptions, SmppLine
-from datasms_daemon.config.routing import Rule, StepOptions, When
+from datasms_daemon.config.numbers import NumberList, Operator, Portability
+from datasms_daemon.config.routing import Rule, RuleSet, StepOptions, When
 from datasms_daemon.config.senders import Sender, SenderGroup, SenderOptions
 from datasms_daemon.config.texts import Text
 from datasms_daemon.model import LineName, OnUnknown
@@ -40,8 +41,12 @@ __all__ = [
     "InboundRule",
     "LineOptions",
     "Mxservice",
+    "NumberList",
+    "Operator",
+    "Portability",
     "Priority",
     "Rule",
+    "RuleSet",
     "Sender",
     "SenderGroup",
     "SenderOptions",
@@ -178,6 +183,14 @@ class Config(Options, frozen=True, kw_only=True):
             examples=[{"o2": [r"^\+42060[12]", r"^\+42072"]}],
         ),
     ] = {}
+    number_list: Annotated[
+        dict[str, NumberList], Meta(description="Lists of numbers in files; used as $name", examples=["vip"])
+    ] = {}
+    operator: Annotated[
+        dict[str, Operator],
+        Meta(description="Operators of numbers, beside those of the built-in table", examples=["o2"]),
+    ] = {}
+    portability: Annotated[Portability, Meta(description="Numbers that took another operator along")] = Portability()
     sender: Annotated[
         dict[str, Sender],
         Meta(description="Senders that differ from their groups and from [sender_defaults]", examples=["monitoring"]),
@@ -203,6 +216,7 @@ class Config(Options, frozen=True, kw_only=True):
     rule: Annotated[
         tuple[Rule, ...], Meta(description="How messages go: the first that matches wins, or adds and continues")
     ] = (Rule(name="everybody", steps=(StepOptions(line=LineName("datasms")),)),)
+    rule_set: Annotated[dict[str, RuleSet], Meta(description="What follows the rules of a set", examples=["o2"])] = {}
     application: Annotated[
         tuple[Application, ...], Meta(description="What texts from outside can be handed to, beside app:registration")
     ] = ()

@@ -23,7 +23,10 @@ class When(Options, frozen=True, kw_only=True):
         tuple[str, ...], Meta(description="Names from [sender_group]", examples=[["machines"]])
     ] = ()
     recipient: Annotated[
-        tuple[str, ...], Meta(description="Regular expressions on the E.164 number, or $alias", examples=[["$o2"]])
+        tuple[str, ...], Meta(description="Regular expressions on the E.164 number, or $name", examples=[["$o2"]])
+    ] = ()
+    operator: Annotated[
+        tuple[str, ...], Meta(description="The number's operator: see [operator]", examples=[["o2", "unknown"]])
     ] = ()
     recipient_group: Annotated[
         tuple[str, ...], Meta(description="Groups of the directory, parents too", examples=[["night-shift"]])
@@ -54,6 +57,9 @@ class StepOptions(Options, frozen=True, kw_only=True):
         Success, Meta(description="What must be reached within the wait: accepted, sent, delivered or read")
     ] = Success.DELIVERED
     on_unknown: Annotated[OnUnknown | None, Meta(description="Instead of the priority's on_unknown")] = None
+    attempts: Annotated[
+        int | None, Meta(description="Most tries before the next step; none: as many as there is time for", ge=1)
+    ] = None
 
 
 class Rule(Options, frozen=True, kw_only=True):
@@ -61,8 +67,9 @@ class Rule(Options, frozen=True, kw_only=True):
     when: Annotated[When, Meta(description="Conditions, all of which must hold; none: always")] = When()
     steps: Annotated[
         tuple[StepOptions, ...],
-        Meta(description="Lines in the order they are tried: line, wait, success, on_unknown", min_length=1),
+        Meta(description="Lines in the order they are tried: line, wait, success, on_unknown, attempts", min_length=1),
     ]
+    set: Annotated[str, Meta(description="The set it is in; an operator chooses its set")] = "default"
     calendar: Annotated[
         str | None, Meta(description="Its steps wait until this calendar is open", examples=["office"])
     ] = None
@@ -74,3 +81,9 @@ class Rule(Options, frozen=True, kw_only=True):
     continue_: Annotated[bool, Meta(description="Add the steps of the next matching rule")] = msgspec.field(
         default=False, name="continue"
     )
+
+
+class RuleSet(Options, frozen=True, kw_only=True):
+    then: Annotated[
+        str | None, Meta(description="The set that is looked at after this one; none: nothing is", examples=["default"])
+    ] = None

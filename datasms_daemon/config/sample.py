@@ -44,7 +44,7 @@ _HEAD = """\
 _EXAMPLE_NAMES = {"smpp": "sms-o2"}
 
 _EXAMPLE_RULES = """\
-# The steps of a rule are tables of their own: line, wait, success, on_unknown. For example, before "everybody":
+# Steps are tables of their own: line, wait, success, on_unknown, attempts. For example, before "everybody":
 #[[rule]]
 #name = "night-shift alarms"
 #when = { priority = ["high"], recipient_group = ["night-shift"] }

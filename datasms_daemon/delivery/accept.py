@@ -7,7 +7,7 @@ ready for its line.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from functools import lru_cache
 
 import msgspec
@@ -47,6 +47,7 @@ from datasms_daemon.rules import lifecycle
 from datasms_daemon.rules.classes import Classes
 from datasms_daemon.rules.days import Day
 from datasms_daemon.rules.openings import Openings
+from datasms_daemon.rules.operators import UNKNOWN, Operators
 from datasms_daemon.rules.pipeline import TooLong
 from datasms_daemon.rules.routing import Facts, Routed, Router
 from datasms_daemon.rules.senders import Permission, Senders, permission
@@ -58,6 +59,7 @@ from datasms_daemon.store.store import Db
 _REMEMBERED = 4096
 
 NO_GROUPS: frozenset[str] = frozenset()
+NO_LINES: frozenset[LineName] = frozenset()
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -83,11 +85,22 @@ class Acceptance:
     """The rules of one configuration, applied to submissions; a reload makes a new one."""
 
     def __init__(
-        self, config: Config, router: Router, openings: Openings, new_id: Callable[[], str], mac_key: bytes
+        self,
+        config: Config,
+        router: Router,
+        openings: Openings,
+        operators: Operators,
+        lists: Mapping[str, Container[str]],
+        new_id: Callable[[], str],
+        mac_key: bytes,
     ) -> None:
         self._config = config
         self._router = router
         self._openings = openings
+        self._operators = operators
+        self._lists = lists
+        self.reads_operator = router.reads_operator
+        self.reads_unusable = router.reads_unusable
         self._new_id = new_id
         self._mac_key = mac_key
         self.senders = Senders(config.sender_defaults, config.sender, config.sender_group)
@@ -97,9 +110,10 @@ class Acceptance:
 
     def take(
         self, db: Db, submission: Submission, now: int, day: Day, lines: Mapping[LineName, LineFacts],
-        room: Mapping[LineName, int],
+        room: Mapping[LineName, int], unusable: frozenset[LineName] = NO_LINES,
     ) -> Taken:  # fmt: skip
-        """The unit of an acceptance; claims at most ``room`` messages for each of ``lines`` at once."""
+        """The unit of an acceptance; claims at most ``room`` messages for each of ``lines`` at once. Lines that are
+        ``unusable`` now are passed over where they have a backup."""
         asked = submission.idempotency
         if asked is not None and (before := operations.answered(db, submission.sender, asked)) is not None:
             return Taken(_replayed(*before))
@@ -111,7 +125,7 @@ class Acceptance:
             return Taken(limited)
         id_ = self._new_id()
         placed = [
-            (self._message(submission, id_, draft, target, files, now), target.devices)
+            (self._message(submission, id_, draft, target, files, now, unusable), target.devices)
             for draft, found, files in zip(submission.drafts, targets, attached, strict=True)
             for target in found
         ]
@@ -126,14 +140,16 @@ class Acceptance:
             operations.remember(db, submission.sender, asked, id_, msgspec.json.encode(answer).decode(), now)
         return Taken(answer, handovers, tuple(one.progress for one in new))
 
-    def explain(self, db: Db, submission: Submission, now: int) -> tuple[Explanation, ...] | Refused:
+    def explain(
+        self, db: Db, submission: Submission, now: int, unusable: frozenset[LineName] = NO_LINES
+    ) -> tuple[Explanation, ...] | Refused:
         """How each recipient's message would go at that moment, and why; nothing is stored."""
         targets, problems = self._targets(db, submission)
         _attached(db, submission, now, problems)
         if problems:
             return Refused(tuple(problems))
         return tuple(
-            self._explained(submission, draft, target, now)
+            self._explained(submission, draft, target, now, unusable)
             for draft, found in zip(submission.drafts, targets, strict=True)
             for target in found
         )
@@ -149,7 +165,7 @@ class Acceptance:
         if problems:
             return Refused(tuple(problems))
         ((target,),) = targets
-        return self._routed(submission, draft, target, message.created_at)
+        return self._routed(submission, draft, target, message.created_at, NO_LINES)
 
     def _limited(
         self, db: Db, submission: Submission, targets: list[list[Target]], now: int, day: Day
@@ -169,7 +185,12 @@ class Acceptance:
 
     def _permitted(self, sender: str) -> Permission:
         options = self.senders.of(sender).options
-        return permission(options, [line.name for line in self._config.line], self._config.alias)
+        return permission(options, [line.name for line in self._config.line], self._config.alias, self._lists)
+
+    def numbers(self, db: Db, submission: Submission) -> list[str]:
+        """The phone numbers that a submission would go to."""
+        targets, _ = self._targets(db, submission)
+        return [target.to for found in targets for target in found if target.to is not None]
 
     # --- who it goes to ----------------------------------------------------------------------------------------------
 
@@ -222,11 +243,14 @@ class Acceptance:
 
     # --- what is stored ----------------------------------------------------------------------------------------------
 
-    def _routed(self, submission: Submission, draft: Draft, target: Target, now: int) -> Routed:
+    def _routed(
+        self, submission: Submission, draft: Draft, target: Target, now: int, unusable: frozenset[LineName]
+    ) -> Routed:
         facts = Facts(
             priority=draft.priority,
             sender=submission.sender,
             to=target.to,
+            operator=self._operators.of(target.to) if self.reads_operator else UNKNOWN,
             now=now,
             sender_groups=self.senders.of(submission.sender).groups,
             person=target.person,
@@ -237,6 +261,7 @@ class Acceptance:
             lines=draft.lines,
             allowed_lines=self._permission(submission.sender).lines_with(submission.allowed_lines),
             calendars=self._calendars(submission.sender) + target.calendars,
+            unusable=unusable,
         )
         return self._classes.routed(self._router.plan(facts), draft.class_)
 
@@ -255,8 +280,9 @@ class Acceptance:
         target: Target,
         files: tuple[Attachment, ...],
         now: int,
+        unusable: frozenset[LineName],
     ) -> NewMessage:
-        routed = self._routed(submission, draft, target, now)
+        routed = self._routed(submission, draft, target, now, unusable)
         per_line = draft.per_line | self._classes.notices(routed.plan, draft.class_)
         priority = self._config.priority[draft.priority]
         id_ = MessageId(self._new_id())
@@ -318,8 +344,10 @@ class Acceptance:
             count_handovers(db, lines[name], today, len(handovers), now)
         return {name: tuple(handovers) for name, handovers in made.items()}
 
-    def _explained(self, submission: Submission, draft: Draft, target: Target, now: int) -> Explanation:
-        routed = self._routed(submission, draft, target, now)
+    def _explained(
+        self, submission: Submission, draft: Draft, target: Target, now: int, unusable: frozenset[LineName]
+    ) -> Explanation:
+        routed = self._routed(submission, draft, target, now, unusable)
         per_line = draft.per_line | self._classes.notices(routed.plan, draft.class_)
         draft = structs.replace(draft, nomodify=self._is_verbatim(submission.sender, draft), per_line=per_line)
         steps, refused = [], []
@@ -329,7 +357,11 @@ class Acceptance:
                 refused.append(SkippedLine(step.line, leaving.reason))
             else:
                 steps.append(self._explained_step(draft, step, leaving.text, max(now, draft.send_at or now)))
-        return Explanation(target.to, target.person, routed.rules, tuple(steps), (*routed.skipped, *refused))
+        operator = self._operators.of(target.to)
+        return Explanation(
+            target.to, target.person, routed.rules, tuple(steps), (*routed.skipped, *refused), operator,
+            self._router.rule_set(operator),
+        )  # fmt: skip
 
     def _explained_step(self, draft: Draft, step: Step, text: str, starts: int) -> ExplainedStep:
         opens_at = self._openings.opens(step, starts)
@@ -341,7 +373,17 @@ class Acceptance:
                 note = "opens after the message has expired"
         parts = self._wordings[step.line].parts(text)
         return ExplainedStep(
-            step.line, step.wait_ms, step.success, parts, step.calendars, step.when_closed, opens_at, note, text
+            step.line,
+            step.wait_ms,
+            step.success,
+            parts,
+            step.calendars,
+            step.when_closed,
+            opens_at,
+            note,
+            text,
+            step.attempts,
+            step.backup,
         )
 
 

@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from datasms_daemon.config.calendars import calendars_of
 from datasms_daemon.config.records import Config
 from datasms_daemon.delivery.accept import Acceptance
+from datasms_daemon.delivery.number_files import NumberFiles
 from datasms_daemon.model import Message, MessageId, Plan, Record, Refused
 from datasms_daemon.rules.openings import Openings
+from datasms_daemon.rules.operators import Operators
 from datasms_daemon.rules.routing import Router
 from datasms_daemon.store.store import Db
 
@@ -38,12 +40,15 @@ class Comparison(Record, frozen=True):
 
 
 class Rules:
-    """The rules of one configuration, asked about messages that were accepted before. ConfigError: a calendar's file
-    is not what it was when the configuration was checked."""
+    """The rules of one configuration, asked about messages that were accepted before. ConfigError: a file of calendars
+    or numbers is not what it was when the configuration was checked."""
 
     def __init__(self, config: Config) -> None:
         calendars = calendars_of(config)
-        self._acceptance = Acceptance(config, Router(config, calendars), Openings(calendars), str, b"")
+        numbers = NumberFiles(config)
+        router = Router(config, calendars, numbers.lists)
+        operators = Operators(config.operator, numbers.ported.get)
+        self._acceptance = Acceptance(config, router, Openings(calendars), operators, numbers.lists, str, b"")
 
     def way(self, db: Db, message: Message) -> Way:
         """The way of a message, at the time it was accepted and with the directory of now."""

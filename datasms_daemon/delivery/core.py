@@ -8,7 +8,7 @@ from msgspec import structs
 from twisted.internet.defer import Deferred
 
 from datasms_daemon.config.records import Config, SenderOptions
-from datasms_daemon.delivery.accept import Acceptance, Taken
+from datasms_daemon.delivery.accept import NO_LINES, Acceptance, Taken
 from datasms_daemon.delivery.applications import Applications
 from datasms_daemon.delivery.attachments import Attachments
 from datasms_daemon.delivery.changes import Changes
@@ -18,6 +18,8 @@ from datasms_daemon.delivery.directory import Directory
 from datasms_daemon.delivery.dispatch import Dispatch
 from datasms_daemon.delivery.inbound import InboundTexts
 from datasms_daemon.delivery.keys import Keys
+from datasms_daemon.delivery.number_files import NumberFiles, PortedNumbers
+from datasms_daemon.delivery.portability import Portability
 from datasms_daemon.errors import DiskFull
 from datasms_daemon.model import (
     AcceptedSubmission,
@@ -48,6 +50,7 @@ from datasms_daemon.rules.calendars import Calendar
 from datasms_daemon.rules.decisions import Decision
 from datasms_daemon.rules.numbers import normalise
 from datasms_daemon.rules.openings import Openings
+from datasms_daemon.rules.operators import Operators
 from datasms_daemon.rules.routing import Router
 from datasms_daemon.rules.senders import Account
 from datasms_daemon.store import audit, inbound, messages, operations
@@ -76,6 +79,8 @@ class Core:
         has_room: Callable[[], bool],
         calendars: Mapping[str, Calendar],
         openings: Callable[[], Openings],
+        numbers: NumberFiles,
+        portability: Portability,
     ) -> None:
         self._store = store
         self._now_ms = now_ms
@@ -94,13 +99,17 @@ class Core:
         self._openings = openings
         self.configuration: Configuration
         self._not_ready: str | None = "starting"
-        self.configure(config, calendars)
+        self._portability = portability
+        self.configure(config, calendars, numbers)
 
-    def configure(self, config: Config, calendars: Mapping[str, Calendar]) -> None:
+    def configure(self, config: Config, calendars: Mapping[str, Calendar], numbers: NumberFiles) -> None:
         """From now on these rules and priorities hold; what was accepted keeps its plan."""
         self._config = config
-        router, openings = Router(config, calendars), self._openings()
-        self._acceptance = Acceptance(config, router, openings, self._new_id, self._mac_key)
+        self._portability.use(None if config.portability.file is None else PortedNumbers(numbers))
+        router = Router(config, calendars, numbers.lists)
+        operators = Operators(config.operator, self._portability.operator)
+        openings = self._openings()
+        self._acceptance = Acceptance(config, router, openings, operators, numbers.lists, self._new_id, self._mac_key)
 
     @property
     def config(self) -> Config:
@@ -172,15 +181,18 @@ class Core:
         return await shield(Deferred.fromCoroutine(self._accept(submission)))
 
     async def _accept(self, submission: Submission) -> AcceptedSubmission | Refused | Limited | KeyReused:
-        now = self._now_ms()
         acceptance = self._acceptance
+        if acceptance.reads_operator:
+            await self._learn(acceptance, submission)
+        now = self._now_ms()
         lines = {name: way.facts for name, way in self._dispatch.ways.items()}
         wanted = sum(len(draft.recipients) for draft in submission.drafts)
         reserved = self._dispatch.reserve(wanted)
+        unusable = self._dispatch.unusable() if acceptance.reads_unusable else NO_LINES
         day = self._dispatch.day()
 
         def unit(db: Db) -> Taken:
-            return acceptance.take(db, submission, now, day, lines, reserved)
+            return acceptance.take(db, submission, now, day, lines, reserved, unusable)
 
         try:
             taken = await self._store.write(unit)
@@ -196,10 +208,18 @@ class Core:
             self._metrics.refused.inc()
         return taken.answer
 
+    async def _learn(self, acceptance: Acceptance, submission: Submission) -> None:
+        if self._portability.is_used:
+            numbers = await self._store.read(lambda db: acceptance.numbers(db, submission))
+            await self._portability.learn(numbers)
+
     async def explain(self, submission: Submission, at: int | None = None) -> tuple[Explanation, ...] | Refused:
         """How each message would go if it were accepted at that time (UTC ms; None: now), and why."""
-        acceptance, now = self._acceptance, self._now_ms() if at is None else at
-        return await self._store.read(lambda db: acceptance.explain(db, submission, now))
+        acceptance = self._acceptance
+        await self._learn(acceptance, submission)
+        now = self._now_ms() if at is None else at
+        unusable = self._dispatch.unusable()
+        return await self._store.read(lambda db: acceptance.explain(db, submission, now, unusable))
 
     async def dossier(self, id_: MessageId, sender: str | None) -> Dossier | None:
         """All of one message; None when there is none that this sender may see."""

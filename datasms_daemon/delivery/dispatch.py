@@ -25,6 +25,7 @@ from datasms_daemon.model import (
     Handover,
     HandoverResult,
     LineName,
+    LineState,
     Progress,
 )
 from datasms_daemon.ops.metrics import Metrics
@@ -106,6 +107,11 @@ class Dispatch:
     def today(self) -> str:
         """Its name."""
         return self.day().name
+
+    def unusable(self) -> frozenset[LineName]:
+        """The lines that nothing can be handed to now."""
+        today, blocked = self.today(), (LineState.DOWN, LineState.PAUSED)
+        return frozenset(name for name, way in self._ways.items() if way.status(today).state in blocked)
 
     def reserve(self, wanted: int) -> dict[LineName, int]:
         """Room put aside on lines to devices, for messages that are about to be accepted; give it back."""

@@ -22,6 +22,8 @@ class StepView(Answer, frozen=True):
     opens_at: str | None
     note: str | None
     text: Annotated[str, Meta(description="What would leave on this line")]
+    attempts: int | None
+    backup: bool
 
 
 class SkippedView(Answer, frozen=True):
@@ -39,3 +41,5 @@ class ExplanationView(Answer, frozen=True):
     rules: tuple[str, ...]
     steps: tuple[StepView, ...]
     skipped: tuple[SkippedView, ...]
+    operator: str
+    rule_set: str

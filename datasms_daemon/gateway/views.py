@@ -104,10 +104,14 @@ def explanation_view(explanation: Explanation) -> ExplanationView:
                 None if step.opens_at is None else rfc3339(step.opens_at),
                 step.note,
                 step.text,
+                step.attempts,
+                step.backup,
             )
             for step in explanation.steps
         ),
         skipped=tuple(SkippedView(line.line, line.reason) for line in explanation.skipped),
+        operator=explanation.operator,
+        rule_set=explanation.rule_set,
     )
 
 

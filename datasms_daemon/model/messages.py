@@ -21,7 +21,8 @@ class Step(Record, frozen=True, array_like=True):
     """One line of a plan: how long to wait there and what counts as success.
 
     All of ``calendars`` must be open for a hand-over, and ``wait_ms`` is open time; ``when_closed`` is what happens
-    while they are not. Without calendars all time is open.
+    while they are not. Without calendars all time is open. After ``attempts`` tries the next step begins; None: as
+    many as there is time for. A ``backup`` is for what the line before it surely did not take, and is passed over else.
     """
 
     line: LineName
@@ -30,6 +31,8 @@ class Step(Record, frozen=True, array_like=True):
     on_unknown: OnUnknown = OnUnknown.WAIT
     calendars: tuple[str, ...] = ()
     when_closed: WhenClosed = WhenClosed.DEFER
+    attempts: int | None = None
+    backup: bool = False
 
 
 Plan = tuple[Step, ...]

@@ -49,6 +49,8 @@ class ExplainedStep(Record, frozen=True):
     opens_at: int | None = None
     note: str | None = None
     text: str = ""
+    attempts: int | None = None
+    backup: bool = False
 
 
 class SkippedLine(Record, frozen=True):
@@ -59,13 +61,15 @@ class SkippedLine(Record, frozen=True):
 
 
 class Explanation(Record, frozen=True):
-    """Why one recipient's message would go the way it would."""
+    """Why one recipient's message would go the way it would; its number's operator chooses the set of rules."""
 
     to: str | None
     person: PersonId | None
     rules: tuple[str, ...]
     steps: tuple[ExplainedStep, ...]
     skipped: tuple[SkippedLine, ...]
+    operator: str
+    rule_set: str
 
 
 class LineView(Record, frozen=True):

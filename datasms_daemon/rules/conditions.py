@@ -6,7 +6,7 @@ A list of alternatives holds when none of its ``!x`` applies and, if it names an
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 
 from datasms_daemon.rules.calendars import Calendar
 from datasms_daemon.rules.patterns import NUMBER_REACH, TEXT_REACH, compile_pattern
@@ -20,14 +20,6 @@ def split_not(alternatives: Sequence[str]) -> tuple[list[str], list[str]]:
     wanted = [each for each in alternatives if not each.startswith("!")]
     unwanted = [each[1:] for each in alternatives if each.startswith("!")]
     return wanted, unwanted
-
-
-def expand(patterns: Sequence[str], aliases: Mapping[str, Sequence[str]]) -> list[str]:
-    """The patterns with each ``$alias`` replaced by its own. KeyError: no such alias."""
-    found: list[str] = []
-    for each in patterns:
-        found.extend(aliases[each[1:]] if each.startswith("$") else (each,))
-    return found
 
 
 def word_check(alternatives: Sequence[str]) -> TextCheck:
@@ -63,23 +55,53 @@ def calendar_check(alternatives: Sequence[str], calendars: Mapping[str, Calendar
     return holds
 
 
-def number_check(alternatives: Sequence[str], aliases: Mapping[str, Sequence[str]]) -> TextCheck:
-    """Whether an E.164 number matches one of the patterns or aliases."""
-    return _pattern_check(alternatives, aliases, NUMBER_REACH)
+def number_check(
+    alternatives: Sequence[str], aliases: Mapping[str, Sequence[str]], lists: Mapping[str, Container[str]]
+) -> TextCheck:
+    """Whether an E.164 number matches one of the patterns or aliases, or is in one of the lists as they are then.
+
+    KeyError: no such alias or list.
+    """
+    listed, excluded = split_not(alternatives)
+    wanted, unwanted = _numbers(listed, aliases, lists), _numbers(excluded, aliases, lists)
+
+    def holds(number: str | None) -> bool:
+        if number is None:
+            return not listed
+        return not unwanted(number) and (not listed or wanted(number))
+
+    return holds
+
+
+def _numbers(
+    words: Sequence[str], aliases: Mapping[str, Sequence[str]], lists: Mapping[str, Container[str]]
+) -> Callable[[str], bool]:
+    patterns: list[re.Pattern[str]] = []
+    names: list[str] = []
+    for word in words:
+        name = word[1:]
+        if not word.startswith("$"):
+            patterns.append(compile_pattern(word, NUMBER_REACH))
+        elif name in lists:
+            names.append(name)
+        else:
+            patterns += [compile_pattern(each, NUMBER_REACH) for each in aliases[name]]
+
+    def holds(number: str) -> bool:
+        # By name each time: a list that is read again is another object.
+        return any(number in lists[name] for name in names) or _any(patterns, number[:NUMBER_REACH])
+
+    return holds
 
 
 def text_check(alternatives: Sequence[str]) -> TextCheck:
     """Whether one of the patterns is found in the first ``TEXT_REACH`` characters, whatever their case."""
-    return _pattern_check(alternatives, {}, TEXT_REACH)
-
-
-def _pattern_check(alternatives: Sequence[str], aliases: Mapping[str, Sequence[str]], reach: int) -> TextCheck:
     listed, excluded = split_not(alternatives)
-    wanted = [compile_pattern(each, reach) for each in expand(listed, aliases)]
-    unwanted = [compile_pattern(each, reach) for each in expand(excluded, aliases)]
+    wanted = [compile_pattern(each, TEXT_REACH) for each in listed]
+    unwanted = [compile_pattern(each, TEXT_REACH) for each in excluded]
 
     def holds(value: str | None) -> bool:
-        seen = None if value is None else value[:reach]
+        seen = None if value is None else value[:TEXT_REACH]
         return not _any(unwanted, seen) and (not wanted or _any(wanted, seen))
 
     return holds

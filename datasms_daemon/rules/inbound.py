@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container, Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
 from datasms_daemon.model import Destination, InboundRoute, InboundStep, InboundText, PersonId, Record
@@ -83,7 +84,9 @@ class InboundOptions(Protocol):
 class _Rule:
     """One rule, compiled."""
 
-    def __init__(self, options: _RuleOptions, aliases: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self, options: _RuleOptions, aliases: Mapping[str, Sequence[str]], lists: Mapping[str, Container[str]]
+    ) -> None:
         self.why = f"rule {options.name}"
         self.to = options.to
         self.text = options.text
@@ -91,7 +94,7 @@ class _Rule:
         self.goes_on = options.continue_
         self.is_open = bool(marks(options.to))
         self._line = word_check(options.when.line)
-        self._number = number_check(options.when.recipient, aliases)
+        self._number = number_check(options.when.recipient, aliases, lists)
         self._text = text_check(options.when.text)
         self._patterns = [compile_pattern(each, TEXT_REACH) for each in split_not(options.when.text)[0]]
 
@@ -114,6 +117,7 @@ class InboundRouter:
     """The inbound routing of one configuration. Built once, never changes.
 
     ``applications`` are those that run; ``default`` is where goes what nothing else wants, None: nowhere.
+    ``lists`` are the number lists by name.
     PatternError or KeyError from the constructor: options that the loader would have refused.
     """
 
@@ -125,8 +129,9 @@ class InboundRouter:
         reply_window: Callable[[str], int],
         default: str | None,
         suffixes: Suffixes | None = None,
+        lists: Mapping[str, Container[str]] = MappingProxyType({}),
     ) -> None:
-        self._rules = tuple(_Rule(rule, options.alias) for rule in options.inbound if rule.enabled)
+        self._rules = tuple(_Rule(rule, options.alias, lists) for rule in options.inbound if rule.enabled)
         self._country = country
         self._applications = applications
         self._reply_window = reply_window

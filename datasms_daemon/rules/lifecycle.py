@@ -38,6 +38,9 @@ from datasms_daemon.rules.openings import Openings
 from datasms_daemon.rules.retry import next_try
 from datasms_daemon.rules.steps import Placed, finished, limit, step_of
 
+_UNTAKEN = frozenset({"line_down", "not_sent", "too_late_to_retry", "attempts"})
+"""Why a step failed of which the line surely took nothing."""
+
 PARKED_AFTER = 5
 """So many times may handing a message over crash before it is parked for an operator (I35)."""
 
@@ -165,7 +168,7 @@ def crashed(progress: Progress, at: Handed, reason: str) -> Decision:
 def skip(progress: Progress, now: int, reason: str, openings: Openings, code: str = "line_gone") -> Decision:
     """On to the next step without a try: the line is gone from the configuration, or may not carry the message."""
     event = _event(now, "skipped", line=step_of(progress).line, reason=reason)
-    return _next(progress, now, code, event, None, openings)
+    return _next(progress, now, code, event, None, openings, untaken=True)
 
 
 def tampered(progress: Progress, now: int) -> Decision:
@@ -256,6 +259,8 @@ def _accepted(progress: Progress, now: int) -> Decision:
 
 def _again(progress: Progress, name: str, reason: str, not_before: int | None, at: Handed) -> Decision:
     """The same step again after a back-off; the next one at once when that would be too late and there is one."""
+    if steps.is_exhausted(progress):
+        return fails(progress, at.now, name, reason, "attempts", at.openings)
     retry_at = next_try(at.now, progress.tries, at.jitter, at.urgent, not_before, at.backoff)
     until = limit(progress)
     if retry_at >= until and progress.step + 1 < len(progress.plan):
@@ -281,7 +286,8 @@ def fails(progress: Progress, now: int, name: str, reason: str, code: str, openi
     """The present step has failed: on to the next one."""
     closed = _closing(progress, now, AttemptState.FAILED, name, reason)
     event = _event(now, name, line=step_of(progress).line, attempt=progress.attempt, reason=reason)
-    return _next(progress, now, code, event, closed, openings)
+    untaken = code in _UNTAKEN and name != "unknown"
+    return _next(progress, now, code, event, closed, openings, untaken=untaken)
 
 
 def _unknown(progress: Progress, outcome: Unknown, at: Handed) -> Decision:
@@ -294,7 +300,7 @@ def _unknown(progress: Progress, outcome: Unknown, at: Handed) -> Decision:
         closed = _closing(progress, at.now, AttemptState.UNKNOWN, "unknown", outcome.reason)
         event = _event(at.now, "unknown", attempt=progress.attempt, reason=outcome.reason)
         return _next(progress, at.now, "unknown_outcome", event, closed, at.openings, ambiguous=True)
-    if at.drops_repeats:
+    if at.drops_repeats and not steps.is_exhausted(progress):
         again = _again(progress, "unknown", outcome.reason, None, at)
         closed = again.attempt and replace(again.attempt, state=AttemptState.UNKNOWN)
         return replace(again, attempt=closed)
@@ -319,7 +325,8 @@ def _timed_out(progress: Progress, now: int, openings: Openings) -> Decision:
     ambiguous = progress.attempt_state in (AttemptState.UNKNOWN, AttemptState.SENDING)
     closed = _closing(progress, now, AttemptState.UNKNOWN if ambiguous else AttemptState.TIMED_OUT)
     event = _event(now, "deadline", line=step_of(progress).line, attempt=progress.attempt)
-    return _next(progress, now, "deadline", event, closed, openings, ambiguous=ambiguous)
+    untaken = progress.attempt_state is None
+    return _next(progress, now, "deadline", event, closed, openings, ambiguous=ambiguous, untaken=untaken)
 
 
 def _expire(progress: Progress, now: int) -> Decision:
@@ -340,15 +347,20 @@ def _next(
     openings: Openings,
     *,
     ambiguous: bool = False,
+    untaken: bool = False,
 ) -> Decision:
-    """The step after this one that may begin; without one the message has failed, or nobody knows."""
+    """The step after this one that may begin; without one the message has failed, or nobody knows.
+
+    ``untaken``: the line surely has nothing of it.
+    """
     moved = replace(progress, gen=progress.gen + 1)
-    entered = steps.entering(moved, progress.step + 1, now, openings)
+    first = steps.after(progress, untaken=untaken)
+    entered = steps.entering(moved, first, now, openings)
     if entered is not None:
         at = entered.progress
         following = _event(now, "step", step=at.step, line=step_of(at).line, deadline=at.deadline)
         return Decision(at, (event, following, *entered.events), closed)
-    passed = [steps.passed_over(step, now) for step in progress.plan[progress.step + 1 :]]
+    passed = [steps.passed_over(step, now) for step in progress.plan[first:]]
     state = MessageState.UNKNOWN if ambiguous else MessageState.FAILED
     return Decision(finished(moved, state, code), (event, *passed, _event(now, state.value, code=code)), closed)
 

@@ -6,7 +6,8 @@ order and so on, then from the defaults. The nearest one that says anything abou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct
@@ -106,11 +107,16 @@ class Permission(Struct, frozen=True):
         return tuple(line for line in self.lines if line in key)
 
 
-def permission(limits: Limits, lines: Iterable[str], aliases: Mapping[str, Sequence[str]]) -> Permission:
-    """The limits ready to be asked; ``lines`` are all that there are."""
+def permission(
+    limits: Limits,
+    lines: Iterable[str],
+    aliases: Mapping[str, Sequence[str]],
+    lists: Mapping[str, Container[str]] = MappingProxyType({}),
+) -> Permission:
+    """The limits ready to be asked; ``lines`` are all that there are, ``lists`` the number lists."""
     may_use = None if limits.lines is None else word_check(limits.lines)
     return Permission(
         lines=None if may_use is None else tuple(line for line in lines if may_use(line)),
-        number=None if limits.numbers is None else number_check(limits.numbers, aliases),
+        number=None if limits.numbers is None else number_check(limits.numbers, aliases, lists),
         priority=None if limits.priorities is None else word_check(limits.priorities),
     )

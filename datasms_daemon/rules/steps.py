@@ -34,6 +34,20 @@ def finished(progress: Progress, state: MessageState, code: str | None) -> Progr
     )
 
 
+def is_exhausted(progress: Progress) -> bool:
+    """Whether the present step has had all the tries it may have."""
+    most = step_of(progress).attempts
+    return most is not None and progress.tries >= most
+
+
+def after(progress: Progress, *, untaken: bool) -> int:
+    """The number of the step after the present one; backups are for a message that its line surely did not take."""
+    following = progress.step + 1
+    while not untaken and following < len(progress.plan) and progress.plan[following].backup:
+        following += 1
+    return following
+
+
 def entering(progress: Progress, first: int, now: int, openings: Openings) -> Placed | None:
     """At the door of the first step from ``first`` on that may begin; None when none may.
 

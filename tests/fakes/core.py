@@ -227,7 +227,7 @@ class FakeCore:
             return Refused(problems)
         skipped = (SkippedLine(LineName("mail"), "no address"),)
         return tuple(
-            Explanation(to.number, to.person, ("everybody",), _steps(draft.text), skipped)
+            Explanation(to.number, to.person, ("everybody",), _steps(draft.text), skipped, "o2", "default")
             for draft in submission.drafts
             for to in draft.recipients
         )

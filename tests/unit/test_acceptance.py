@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
 from datasms_daemon.config.records import Rule, SenderOptions, StepOptions, When
+from datasms_daemon.delivery.number_files import NumberFiles
 from datasms_daemon.errors import DiskFull
 from datasms_daemon.model import (
     AcceptedSubmission,
@@ -161,7 +162,8 @@ def test_rules_decide_by_priority_and_group(daemon: FakeDaemon) -> None:
 
 def limited(daemon: FakeDaemon, **limits: tuple[str, ...]) -> None:
     """From now on all senders have these limits."""
-    daemon.parts.configure(replace(daemon.parts.config, sender_defaults=replace(SenderOptions(), **limits)), {})
+    config = replace(daemon.parts.config, sender_defaults=replace(SenderOptions(), **limits))
+    daemon.parts.configure(config, {}, NumberFiles(config))
 
 
 def test_a_recipient_whom_the_sender_may_not_write_to_refuses_all(daemon: FakeDaemon) -> None:

@@ -86,6 +86,7 @@ diacritics = "when-shorter"
 outside = "replace"
 max_parts = 3
 when_over = "refuse"
+backup = "datasms"
 bind = "pair"
 source = "+420603123456"
 inbound_number = "90211"
@@ -118,6 +119,17 @@ allow_private = true
 timeout = "10s"
 [alias]
 o2 = ["^\\+42060[12]", "^\\+42072"]
+[number_list.vip]
+file = "vip.txt"
+[portability]
+file = "ported.csv"
+[operator.o2]
+prefixes = ["+420601", "+42072"]
+rules = "o2"
+[operator.vodafone]
+prefixes = ["+420608"]
+[rule_set.o2]
+then = "more"
 [sender.monitoring]
 lines = ["!sms-o2"]
 calendar = "office"
@@ -154,6 +166,7 @@ when_closed = "skip"
 priority = ["high", "!low"]
 sender = ["monitoring"]
 sender_group = "!machines"
+operator = ["o2", "!t-mobile"]
 recipient = ["$o2", "!^\\+4216"]
 recipient_group = ["night-shift"]
 class = ["internal"]
@@ -165,8 +178,13 @@ line = "datasms"
 wait = "45s"
 success = "read"
 on_unknown = "resend"
+attempts = 3
 [[rule.steps]]
 line = "sms-o2"
+[[rule]]
+name = "more for o2"
+set = "more"
+steps = [{ line = "sms-o2", wait = "3h" }]
 [[rule]]
 name = "everybody else"
 steps = [{ line = "datasms" }]
@@ -207,6 +225,9 @@ CLOSURES = (
 def file(tmp_path: Path) -> Path:
     for name in NAMED_FILES:
         (tmp_path / name).write_text("{}")
+    (tmp_path / "vip.txt").write_text("# important\n+420603123456\n603 123 457 # second\n")
+    (tmp_path / "faulty.txt").write_text("+420603123456\n\n60312345\n")
+    (tmp_path / "ported.csv").write_text("+420603123456,Vodafone\n")
     (tmp_path / "closures.ics").write_text(CLOSURES)
     (tmp_path / "empty.ics").write_text("BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n")
     (tmp_path / "fine.ics").write_text(CLOSURES.replace("YEARLY", "MINUTELY"))
@@ -217,12 +238,12 @@ def file(tmp_path: Path) -> Path:
 
 
 def problems_of(file: Path, text: str) -> list[str]:
-    """What is told about a file with this text, without the file's name in front."""
+    """What is told about a file with this text, without the file's name in front; its directory is DIR."""
     file.write_text(text)
     with pytest.raises(ConfigError) as caught:
         load(file, {})
     assert all(line.startswith(f"{file}: ") for line in caught.value.problems)
-    return [line.removeprefix(f"{file}: ") for line in caught.value.problems]
+    return [line.removeprefix(f"{file}: ").replace(str(file.parent), "DIR") for line in caught.value.problems]
 
 
 def changed(old: str, new: str) -> str:
@@ -250,6 +271,11 @@ def test_a_file_with_every_option_set_is_read_as_written(file: Path) -> None:
     assert (line.max_parts, line.when_over) == (3, "refuse")
     assert channel.credentials_file == file.parent / "firebase.json"
     assert config.alias == {"o2": (r"^\+42060[12]", r"^\+42072")}
+    assert config.number_list["vip"].file == file.parent / "vip.txt"
+    assert config.portability.file == file.parent / "ported.csv"
+    assert (config.operator["o2"].prefixes, config.operator["o2"].rules) == (("+420601", "+42072"), "o2")
+    assert (config.operator["vodafone"].rules, config.rule[0].set, config.rule[1].set) == ("default", "default", "more")
+    assert config.rule_set["o2"].then == "more"
     office = config.calendar["office"]
     assert office.hours == {"mon-fri": ("08:00-17:00",), "sat": ("08:00-10:00", "22:00-06:00")}
     assert office.exceptions["2026-12-24"] == ("closed",)
@@ -261,6 +287,7 @@ def test_a_file_with_every_option_set_is_read_as_written(file: Path) -> None:
     first = config.rule[0]
     assert first.when.calendar == ("!office",)
     assert first.continue_
+    assert first.when.operator == ("o2", "!t-mobile")
     assert first.when.class_ == ("internal",)
     assert first.when.sender_group == ("!machines",)
     assert config.sender["monitoring"].lines == ("!sms-o2",)
@@ -274,6 +301,7 @@ def test_a_file_with_every_option_set_is_read_as_written(file: Path) -> None:
         Success.READ,
         OnUnknown.RESEND,
     )
+    assert (first.steps[0].attempts, first.steps[1].attempts, line.backup) == (3, None, "datasms")
     assert (first.steps[1].wait, first.steps[1].success, first.steps[1].on_unknown) == (None, Success.DELIVERED, None)
     assert [rule.to for rule in config.inbound] == ["app:registration", "account:crm"]
 

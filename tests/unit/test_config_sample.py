@@ -32,6 +32,8 @@ SECRETS = ("password", "client_secret", "token", "api_key", "hook_secret")
 def test_every_option_in_the_sample_can_be_set_as_it_stands_there(tmp_path: Path) -> None:
     for name in ("certificate.pem", "key.pem", "ca.pem", "firebase.json", "vapid.pem", *SECRETS):
         (tmp_path / name).write_text("x")
+    (tmp_path / "vip.txt").write_text("+420603123456\n")
+    (tmp_path / "ported.csv").write_text("+420603123456,vodafone\n")
     (tmp_path / "closures.ics").write_text(
         "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTART;VALUE=DATE:20260701\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
     )
@@ -61,4 +63,4 @@ OPTIONS = [option for table in tables_of(Config) for option in options_of(table)
 def test_each_option_is_described_and_stands_in_the_sample(option: Option) -> None:
     text = sample()
     assert option.meta.description or is_table(option.kind)
-    assert re.search(rf"(^#?|^\[+|^#\s+|\. ?|, ){option.name}(_file)?\b", text, re.MULTILINE)
+    assert re.search(rf"(^#?\[*|^#\s+|\. ?|, ){option.name}(_file)?\b", text, re.MULTILINE)

@@ -37,6 +37,9 @@ def test_every_configuration_in_the_documentation_is_accepted(sample: str, tmp_p
         "privkey.pem",
     ):
         (tmp_path / name).write_text("x")
+    (tmp_path / "vip.txt").write_text("+420603123456\n")
+    (tmp_path / "blocked.txt").write_text("+420603123456\n")
+    (tmp_path / "ported.csv").write_text("+420603123456,vodafone\n")
     (tmp_path / "closures.ics").write_text(
         "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTART;VALUE=DATE:20261224\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
     )

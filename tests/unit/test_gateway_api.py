@@ -443,14 +443,16 @@ def test_an_explanation_sends_nothing(gateway: Gateway) -> None:
                 {
                     "line": "datasms", "wait": "1m", "success": "delivered", "parts": None, "calendars": ["office"],
                     "when_closed": "skip", "opens_at": "2026-09-21T14:13:20.000Z", "note": "is left out: closed",
-                    "text": "x",
+                    "text": "x", "attempts": None, "backup": False,
                 },
                 {
                     "line": "sms-o2", "wait": "10m", "success": "sent", "parts": 1, "calendars": [],
                     "when_closed": "defer", "opens_at": None, "note": None, "text": "x",
+                    "attempts": None, "backup": False,
                 },
             ],
             "skipped": [{"line": "mail", "reason": "no address"}],
+            "operator": "o2", "rule_set": "default",
         }
     ]  # fmt: skip
     assert gateway.ask("POST", "/v1/explain", {"to": ["person:x"], "text": "x"}).faults.keys() == {"/to/0"}

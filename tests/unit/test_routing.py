@@ -6,7 +6,17 @@ import pytest
 
 from datasms_daemon.config.calendars import CalendarOptions
 from datasms_daemon.config.kinds import Duration
-from datasms_daemon.config.records import Config, DatasmsLine, Priority, Rule, SmppLine, StepOptions, When
+from datasms_daemon.config.records import (
+    Config,
+    DatasmsLine,
+    Operator,
+    Priority,
+    Rule,
+    RuleSet,
+    SmppLine,
+    StepOptions,
+    When,
+)
 from datasms_daemon.model import LineName, OnUnknown, SkippedLine, Step, Success
 from datasms_daemon.rules.opening_hours import calendar_of
 from datasms_daemon.rules.routing import Facts, Routed, Router
@@ -112,6 +122,8 @@ def test_success_is_the_steps_and_what_follows_unknown_is_the_steps_or_the_prior
         ({"recipient": (r"^\+42060", r"!6$")}, {"to": "+420603123457"}, {"to": NUMBER}),
         ({"recipient": ("$o2",)}, {"to": "+420723123456"}, {"to": "+421905123456"}),
         ({"recipient": ("!$o2",)}, {"to": "+421905123456"}, {"to": "+420723123456"}),
+        ({"operator": ("o2", "vodafone")}, {"operator": "o2"}, {"operator": "unknown"}),
+        ({"operator": ("!o2",)}, {"operator": "unknown"}, {"operator": "o2"}),
         ({"class_": ("internal",)}, {"class_": "internal"}, {"class_": None}),
         ({"class_": ("!internal",)}, {"class_": None}, {"class_": "internal"}),
         ({"has_device": True}, {"has_device": True}, {"has_device": False}),
@@ -171,6 +183,43 @@ def test_equal_ways_share_one_plan() -> None:
     assert router.plan(facts(text="two", sender="erp")) is first
     assert router.plan(facts(lines=("datasms", "sms-o2"))).plan is first.plan
     assert router.plan(facts(text="alarm")).plan is not first.plan
+
+
+def in_set(name: str, **more: object) -> Rule:
+    return Rule(name=f"of {name}", set=name, steps=(StepOptions(line=SMS),), **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("operator", "rules"),
+    [("o2", ("of o2",)), ("vodafone", ("everybody",)), ("unknown", ("everybody",)), ("t-mobile", ())],
+)
+def test_an_operator_has_its_own_set_of_rules_or_the_shared_one_and_an_empty_set_is_no_route(
+    operator: str, rules: tuple[str, ...]
+) -> None:
+    operators = {"o2": Operator(rules="o2"), "t-mobile": Operator(rules="empty"), "vodafone": Operator()}
+    router = Router(
+        Config(line=LINES, rule=(in_set("o2"), EVERYBODY), operator=operators, rule_set={"empty": RuleSet()})
+    )
+    assert router.reads_operator
+    assert router.plan(facts(operator=operator)).rules == rules
+
+
+def test_a_set_that_is_followed_goes_on_where_nothing_matches_or_the_last_match_continues() -> None:
+    operators = {"o2": Operator(rules="o2")}
+    sets = {"o2": RuleSet(then="more"), "more": RuleSet(then="default")}
+    for rules, expected in (
+        ((EVERYBODY,), ("everybody",)),
+        ((in_set("o2"), EVERYBODY), ("of o2",)),
+        ((EVERYBODY, in_set("o2", continue_=True)), ("of o2", "everybody")),
+        ((EVERYBODY, in_set("more"), in_set("o2", when=When(sender=("erp",)))), ("of more",)),
+    ):
+        router = Router(Config(line=LINES, rule=rules, operator=operators, rule_set=sets))
+        assert router.plan(facts(operator="o2")).rules == expected
+
+
+def test_the_operator_is_read_only_where_a_rule_or_a_set_asks_for_it() -> None:
+    assert not Router(Config(line=LINES, rule=(EVERYBODY,), operator={"o2": Operator()})).reads_operator
+    assert Router(Config(line=LINES, rule=(only_when(operator=("o2",)),))).reads_operator
 
 
 def test_a_priority_that_is_not_configured_is_an_error() -> None:
