@@ -167,7 +167,8 @@ class Parts:
         forwarding = Forwarding(self.store, self._accept, lambda: self.config.priority)
         self.texts = InboundTexts(
             self.store, now, _inbound_router(self.config, self.number_files), self.registration.received,
-            self.keys.readers, self.metrics, self._forget, *(self.deadlines.add(chore) for chore in (forwarding.work, self.applications.work)),
+            self.keys.readers, self.metrics, self._forget,
+            *(self.deadlines.add(chore) for chore in (forwarding.work, self.applications.work)),
         )  # fmt: skip
         self.texts.registers = _registers(self.config)
         reassembly = Reassembly(self.store, lambda: self.config.inbound_routing.reassembly_timeout, self.texts.received)
