@@ -30,6 +30,7 @@ from datasms_daemon.crypto.certificates import write_private
 from datasms_daemon.delivery import held
 from datasms_daemon.delivery.application_host import Services as Hosts
 from datasms_daemon.delivery.applications import Applications
+from datasms_daemon.delivery.archive import Archive
 from datasms_daemon.delivery.attachments import Attachments
 from datasms_daemon.delivery.backend import Backend
 from datasms_daemon.delivery.changes import Changes
@@ -39,9 +40,11 @@ from datasms_daemon.delivery.deadlines import Deadlines
 from datasms_daemon.delivery.directory import Directory
 from datasms_daemon.delivery.dispatch import Dispatch
 from datasms_daemon.delivery.downloads import Downloads
+from datasms_daemon.delivery.erasure import Erasure
 from datasms_daemon.delivery.forwarding import Forwarding
 from datasms_daemon.delivery.handover import LineFacts
 from datasms_daemon.delivery.host import LineHost
+from datasms_daemon.delivery.housekeeping import database_path
 from datasms_daemon.delivery.inbound import REGISTRATION, InboundTexts
 from datasms_daemon.delivery.keys import Keys
 from datasms_daemon.delivery.number_files import NumberFiles
@@ -79,6 +82,7 @@ from datasms_daemon.rules.retry import Backoff
 from datasms_daemon.rules.senders import Senders
 from datasms_daemon.rules.suffixes import Suffixes
 from datasms_daemon.services import Services
+from datasms_daemon.store.erasure import ErasureList
 from datasms_daemon.store.files import Files
 from datasms_daemon.store.operations import LineRow
 from datasms_daemon.store.store import Store
@@ -152,6 +156,9 @@ class Parts:
             self.applications, self.attachments, self.changes, self.metrics, room.has_room, calendars, self._openings,
             self.number_files, self.portability,
         )  # fmt: skip
+        listed = ErasureList(database_path(config))
+        self.erasure = Erasure(store, now, listed, self._in_thread, self.changes, self._revoked)
+        self.archive = self.core.archive = Archive(store, now, lambda: self.config, self.erasure)
 
     def _accept(self, asked: Submission) -> Awaitable[AcceptedSubmission | Refused | Limited | KeyReused]:
         return self.core.accept(asked)

@@ -83,6 +83,7 @@ class DaemonService(Service):
         last_alive = await store.read(lambda db: operations.meta(db, housekeeping.HEARTBEAT))
         clock = Clock(not_before=int(last_alive or 0))
         parts = self._parts = Parts(self._config, store, self._reactor, clock, os.urandom)
+        await parts.erasure.catch_up()
         await parts.keys.load()
         await parts.attachments.sweep()
         kept = await store.read(operations.lines)
@@ -142,6 +143,7 @@ class DaemonService(Service):
         await housekeeping.beat(parts.store, parts.clock, parts.metrics)
         parts.refresh_numbers()
         await parts.attachments.purge()
+        await parts.archive.purge()
         await parts.backend.write_seen()
         if parts.clock.now_ms() - parts.deadlines.last_run_ms < STALLED_MS:
             self._notifier.tell("WATCHDOG=1")

@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from datasms_daemon.cli import (
+    archive,
     audit,
     channels,
     configuration,
@@ -81,6 +82,7 @@ for _command in (
     channels.register,
     keys.key,
     senders.sender,
+    archive.archive,
     audit.audit,
     configuration.config,
     configuration.reload,

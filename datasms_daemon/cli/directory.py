@@ -12,10 +12,11 @@ import msgspec
 from datasms_daemon.cli.output import fields, local, table
 from datasms_daemon.cli.session import Group, Session, with_values
 from datasms_daemon.gateway.records import DeviceView, DirectoryAnswer, Items, Page
+from datasms_daemon.model import Erased, Person
 from datasms_daemon.model import Group as PersonGroup
-from datasms_daemon.model import Person
 from datasms_daemon.web.client import Client, Refusal
 
+ERASE_S = 85
 PAGE = 500
 
 T = TypeVar("T")
@@ -75,6 +76,17 @@ def _show_person(session: Session, one: Person) -> None:
 def person_delete(session: Session, ids: tuple[str, ...]) -> None:
     """Delete persons with their numbers and devices."""
     _delete(session, "persons", ids)
+
+
+@person.command("erase")
+@click.argument("id_", metavar="ID")
+@click.confirmation_option(prompt="Cancel what is under way and forget all that tells of this person?")
+@click.pass_obj
+def person_erase(session: Session, id_: str) -> None:
+    """Erase a person: messages under way are cancelled; texts, numbers, devices and traces are forgotten."""
+    found = session.client.call(Erased, "POST", _path("persons", id_) + "/erase", timeout_s=ERASE_S)
+    pairs = [("messages", found.messages), ("cancelled", found.cancelled), ("devices", found.devices)]
+    session.show(found, lambda: fields(pairs))
 
 
 @person.command("import")

@@ -103,6 +103,8 @@ def expected(kind: object, meta: Meta) -> str:
         return "a list of tables" if is_table(element) or drivers_of(element) else "a list of texts in quotes"
     if is_table(kind) or value_of(kind) is not None:
         return "a table"
+    if kind is Duration and meta.ge == 0:
+        return f"{_SIMPLE[kind]}, or 0s"
     return _SIMPLE[plain(kind)] + _bounds(meta)
 
 

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from datasms_daemon.config.applications import Application
+from datasms_daemon.config.archive import Archive
 from datasms_daemon.config.attachments import Attachments
 from datasms_daemon.config.calendars import CalendarOptions
 from datasms_daemon.config.channels import ChannelOptions, DirectChannel
@@ -202,6 +203,7 @@ class Config(Options, frozen=True, kw_only=True):
     sender_defaults: Annotated[
         SenderOptions, Meta(description="What holds for senders where neither they nor their groups say otherwise")
     ] = SenderOptions()
+    archive: Annotated[Archive, Meta(description="How long what is over is kept")] = Archive()
     calendar: Annotated[
         dict[str, CalendarOptions],
         Meta(description="Opening times by name: they hold messages back", examples=["office"]),

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from datasms_daemon.config.archive import KEEP_TEXT
 from datasms_daemon.config.kinds import Duration, Options
 
 
@@ -52,7 +53,7 @@ class SenderOptions(Options, frozen=True, kw_only=True):
             examples=[True],
         ),
     ] = None
-
+    keep_text: Annotated[Duration | None, KEEP_TEXT] = None
     reply_window: Annotated[
         Duration | None,
         Meta(description="For so long answers come back to who wrote last; 0s: never", ge=0, examples=["7d"]),

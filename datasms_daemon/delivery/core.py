@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from datasms_daemon.config.records import Config, SenderOptions
 from datasms_daemon.delivery.accept import NO_LINES, Acceptance, Taken
 from datasms_daemon.delivery.applications import Applications
+from datasms_daemon.delivery.archive import Archive
 from datasms_daemon.delivery.attachments import Attachments
 from datasms_daemon.delivery.changes import Changes
 from datasms_daemon.delivery.channels import ChannelOperations, Channels
@@ -53,7 +54,7 @@ from datasms_daemon.rules.openings import Openings
 from datasms_daemon.rules.operators import Operators
 from datasms_daemon.rules.routing import Router
 from datasms_daemon.rules.senders import Account
-from datasms_daemon.store import audit, inbound, messages, operations
+from datasms_daemon.store import audit, inbound, messages, operations, retention
 from datasms_daemon.store.store import Db, Store
 
 
@@ -98,6 +99,7 @@ class Core:
         self._has_room = has_room
         self._openings = openings
         self.configuration: Configuration
+        self.archive: Archive
         self._not_ready: str | None = "starting"
         self._portability = portability
         self.configure(config, calendars, numbers)
@@ -275,6 +277,8 @@ class Core:
             return None
         if not found.progress.state.is_final:
             return Conflict(found.progress.state, "it is still under way")
+        if not await self._store.read(lambda db: retention.is_whole(db, id_)):
+            return Conflict(found.progress.state, "its text is not kept any more")
         answer = await self.accept(_again(found))
         if not isinstance(answer, AcceptedSubmission):
             return Conflict(found.progress.state, _why_not(answer))

@@ -43,6 +43,12 @@ class ConfigurationView(Answer, frozen=True):
     names: dict[str, tuple[str, ...]]
 
 
+class PurgeAnswer(Answer, frozen=True):
+    """How many rows were forgotten."""
+
+    purged: int
+
+
 class ReloadAnswer(Answer, frozen=True):
     """What is in use now: the SHA-256 of the file, what differs from before, what an operator should hear."""
 

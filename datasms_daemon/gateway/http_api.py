@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IReactorTime
 
+from datasms_daemon.gateway.archive import Archive
 from datasms_daemon.gateway.attachments import Attachments
 from datasms_daemon.gateway.audit import Audit
 from datasms_daemon.gateway.configuration import Configuration
@@ -36,6 +37,7 @@ def make_api(
     Senders(core).add_to(api)
     Operations(core, metrics_render).add_to(api)
     Audit(core).add_to(api)
+    Archive(core).add_to(api)
     Configuration(core).add_to(api)
     add_openapi(api)
     return api

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import Protocol
 
 from datasms_daemon.config.records import Config, SenderOptions
@@ -17,6 +17,8 @@ from datasms_daemon.model import (
     Device,
     DeviceId,
     Dossier,
+    Due,
+    Erased,
     Event,
     Explanation,
     Group,
@@ -216,6 +218,20 @@ class Attachments(Protocol):
         """One of the sender's own that it may still use."""
 
 
+class Archive(Protocol):
+    """What is over."""
+
+    async def due(self) -> tuple[Due, ...]:
+        """What a purge would forget now."""
+
+    async def purge_all(self, by: str) -> int:
+        """Forgets it; how many rows."""
+
+    @property
+    def erase(self) -> Callable[[PersonId, str], Awaitable[Erased | None]]:
+        """Erases a person, by whom; None when there is no such person."""
+
+
 class Core(Keys, Messages, Operations, Protocol):
     """All of it."""
 
@@ -242,3 +258,7 @@ class Core(Keys, Messages, Operations, Protocol):
     @property
     def attachments(self) -> Attachments:
         """Files for messages to come."""
+
+    @property
+    def archive(self) -> Archive:
+        """What is over."""

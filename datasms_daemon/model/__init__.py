@@ -41,6 +41,8 @@ from datasms_daemon.model.outcomes import Accepted, AddressGone, Later, LineDown
 from datasms_daemon.model.queries import (
     ChannelView,
     Conflict,
+    Due,
+    Erased,
     ExplainedStep,
     Explanation,
     Inbound,
@@ -109,6 +111,8 @@ __all__ = [
     "Dossier",
     "Download",
     "Draft",
+    "Due",
+    "Erased",
     "Event",
     "ExplainedStep",
     "Explanation",

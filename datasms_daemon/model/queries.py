@@ -110,6 +110,22 @@ class Conflict(Record, frozen=True):
     detail: str
 
 
+class Erased(Record, frozen=True):
+    """What there was of an erased person: messages, how many of them were under way and cancelled, and devices."""
+
+    messages: int
+    cancelled: int
+    devices: int
+
+
+class Due(Record, frozen=True):
+    """What was kept long enough by the configuration of now: ``what``, how much of it, kept for so many ms."""
+
+    what: str
+    count: int
+    kept_ms: int
+
+
 class Inbound(Record, frozen=True):
     """A text from outside as applications read it; ``seq`` is the cursor, ``incomplete`` says that parts never came."""
 

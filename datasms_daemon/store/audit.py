@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from datasms_daemon.model import AuditBreak, AuditEntry, AuditMark, AuditQuery
 from datasms_daemon.rules import audit as chain
-from datasms_daemon.store import statements as sql
+from datasms_daemon.store import audit_statements as sql
 from datasms_daemon.store.writer import Db
 
 
@@ -62,6 +62,12 @@ def verify(db: Db, noted: AuditMark | None = None) -> AuditBreak | None:
         return found or _never_was(db, noted)
     finally:
         db.execute("ROLLBACK")
+
+
+def count_before(db: Db, before: int) -> int:
+    """How many entries are older."""
+    found: int = db.execute("SELECT count(*) FROM audit WHERE at < :before", {"before": before}).fetchone()[0]
+    return found
 
 
 def purge(db: Db, before: int, most: int) -> int:

@@ -151,7 +151,7 @@ def apply(db: Db, decisions: Iterable[Decision], now: int) -> list[Progress]:
     applied = []
     for decision in decisions:
         after = decision.progress
-        changed = db.execute(sql.UPDATE_PROGRESS, _progress_row(after) | {"was": after.gen - 1}).rowcount
+        changed = db.execute(sql.UPDATE_PROGRESS, _progress_row(after, now) | {"was": after.gen - 1}).rowcount
         if changed == 0:
             continue
         for change in (decision.attempt, decision.other):
@@ -285,7 +285,7 @@ def _attempt_row(id_: MessageId, change: AttemptChange, now: int) -> dict[str, o
 
 def _message_row(new: NewMessage) -> dict[str, object]:
     message = new.sealed.message
-    return _progress_row(new.progress) | {
+    return _progress_row(new.progress, message.created_at) | {
         "submission": message.submission,
         "sender": message.sender,
         "to": message.to,
@@ -308,7 +308,7 @@ def _message_row(new: NewMessage) -> dict[str, object]:
     }
 
 
-def _progress_row(progress: Progress) -> dict[str, object]:
+def _progress_row(progress: Progress, now: int) -> dict[str, object]:
     return {
         "id": progress.id,
         "gen": progress.gen,
@@ -328,6 +328,7 @@ def _progress_row(progress: Progress) -> dict[str, object]:
         "held": int(progress.held),
         "ndr_due": progress.ndr_due,
         "ndr_at": progress.ndr_at,
+        "final_at": now if progress.state.is_final else None,
     }
 
 

@@ -55,7 +55,9 @@ CREATE TABLE messages (
     read_at INTEGER,
     held INTEGER NOT NULL,
     ndr_due INTEGER,
-    ndr_at INTEGER
+    ndr_at INTEGER,
+    final_at INTEGER,
+    purged INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX messages_due ON messages (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX messages_ready ON messages (ready, rank, id) WHERE ready IS NOT NULL;
@@ -66,9 +68,12 @@ CREATE INDEX messages_orphans ON messages (id)
     WHERE due_at IS NULL AND state IN ('scheduled', 'queued', 'sending', 'waiting');
 CREATE INDEX messages_sender ON messages (sender, id);
 CREATE INDEX messages_recipient ON messages (recipient, id);
+CREATE INDEX messages_person ON messages (person, id) WHERE person IS NOT NULL;
 CREATE INDEX messages_numberless ON messages (person, id) WHERE recipient IS NULL;
 CREATE INDEX messages_reference ON messages (reference, id) WHERE reference IS NOT NULL;
 CREATE INDEX messages_dead ON messages (id) WHERE state IN ('failed', 'unknown');
+CREATE INDEX messages_kept ON messages (purged, sender, coalesce(class, ''), final_at)
+    WHERE final_at IS NOT NULL AND purged < 2;
 
 CREATE TABLE attachments (
     id TEXT PRIMARY KEY,
@@ -344,6 +349,11 @@ CREATE TABLE audit_marks (
     seq INTEGER NOT NULL,
     seal BLOB NOT NULL,
     proof BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE erasures (
+    hash TEXT PRIMARY KEY,
+    at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE meta (

@@ -10,7 +10,6 @@ MESSAGE = (
     "id, submission, sender, recipient, person, priority, class, title, text, reference, created_at, send_at, "
     "valid_until, per_line, resend_of, cost_centre, nomodify, attachments, mac"
 )
-AUDIT = "seq, at, who, what, object, seal"
 ATTEMPT = "n, step, line, state, started_at, sent_at, deadline, finished_at, outcome, reason, late"
 # A row for each of a device's other ways in no order (sorting them costs all who have none), one with NULL where there
 # are none.
@@ -26,18 +25,19 @@ INSERT_MESSAGE = """
 INSERT INTO messages (id, submission, sender, recipient, person, priority, rank, class, title, text, reference,
     per_line, resend_of, cost_centre, nomodify, attachments, created_at, send_at, mac, gen, state, plan, valid_until,
     step, tries, crashes, attempt, attempt_state, due_at, deadline, ready, code, delivered_at, read_at, held, ndr_due,
-    ndr_at)
+    ndr_at, final_at)
 VALUES (:id, :submission, :sender, :to, :person, :priority, :rank, :class_, :title, :text, :reference,
     :per_line, :resend_of, :cost_centre, :nomodify, :attachments, :created_at, :send_at, :mac, :gen, :state, :plan,
     :valid_until,
     :step, :tries, :crashes, :attempt, :attempt_state, :due_at, :deadline, :ready, :code, :delivered_at, :read_at,
-    :held, :ndr_due, :ndr_at)
+    :held, :ndr_due, :ndr_at, :final_at)
 """
 UPDATE_PROGRESS = """
 UPDATE messages SET gen = :gen, state = :state, valid_until = :valid_until, step = :step, tries = :tries,
     crashes = :crashes, attempt = :attempt, attempt_state = :attempt_state, due_at = :due_at, deadline = :deadline,
     ready = :ready, code = :code, delivered_at = :delivered_at, read_at = :read_at, held = :held,
-    ndr_due = :ndr_due, ndr_at = :ndr_at
+    ndr_due = :ndr_due, ndr_at = :ndr_at,
+    final_at = coalesce(final_at, :final_at)
 WHERE id = :id AND gen = :was
 """
 UPDATE_SEND_AT = "UPDATE messages SET send_at = :send_at WHERE id = :id"
@@ -142,7 +142,7 @@ SELECT p.seq, m.id, m.created_at, m.priority, m.title, m.text, m.valid_until, m.
     m.nomodify, a.line, m.per_line, m.attachments, m.mac
 FROM pushes p JOIN messages m ON m.id = p.message JOIN attempts a ON a.message = p.message AND a.n = p.n
 WHERE p.device = :device AND p.seq > :after AND m.valid_until > :now
-    AND m.state NOT IN ('cancelled', 'expired')
+    AND m.state NOT IN ('cancelled', 'expired') AND m.purged = 0
 ORDER BY p.seq LIMIT :limit
 """
 
@@ -241,7 +241,10 @@ SELECT_DEVICE = f"{DEVICE} WHERE d.id = :id"
 SELECT_DEVICE_BY_TOKEN = f"{DEVICE} WHERE d.token_hash = :hash AND d.state <> 'revoked'"
 SET_TOKEN = "UPDATE devices SET token_hash = :hash WHERE id = :id"
 SEEN = "UPDATE devices SET last_seen_at = :now WHERE id = :id"
-REVOKE = "UPDATE devices SET state = 'revoked', token_hash = NULL WHERE id = :id AND state <> 'revoked'"
+REVOKE = """
+UPDATE devices SET state = 'revoked', token_hash = NULL, address = '{}', keys = '{}'
+WHERE id = :id AND state <> 'revoked'
+"""
 # ``gone_at``: the service said so. An address that another device took over says nothing of the service.
 RETIRE = "UPDATE devices SET state = 'retired', gone_at = :now WHERE id = :id AND state = 'active'"
 SELECT_PREFERRED = "SELECT channel, address FROM devices WHERE id = :id AND state = 'active'"
@@ -358,22 +361,6 @@ RETURNING sent
 """
 RESUME_LIMIT = "UPDATE lines SET resumed = 1 WHERE name = :name"
 
-INSERT_AUDIT = """
-INSERT INTO audit (seq, at, who, what, object, seal) VALUES (:seq, :at, :who, :what, :object, :seal)
-"""
-SELECT_AUDIT = f"SELECT {AUDIT} FROM audit ORDER BY seq"
-SELECT_AUDIT_MARK = "SELECT seq, seal, proof FROM audit_marks WHERE name = :name"
-SET_AUDIT_MARK = """
-INSERT INTO audit_marks (name, seq, seal, proof) VALUES (:name, :seq, :seal, :proof)
-ON CONFLICT (name) DO UPDATE SET seq = :seq, seal = :seal, proof = :proof
-"""
-# The newest entry of a beginning that is old: a clock that was set back may have left an older one behind a newer.
-SELECT_AUDIT_PURGE = """
-SELECT seq, seal FROM (SELECT seq, seal, at FROM audit ORDER BY seq LIMIT :most) AS oldest
-WHERE seq < coalesce((SELECT min(seq) FROM audit WHERE at >= :before), 9223372036854775807) ORDER BY seq DESC LIMIT 1
-"""
-PURGE_AUDIT = "DELETE FROM audit WHERE seq <= :seq"
-ERASE_AUDIT = "UPDATE audit SET object = :hidden WHERE object = :object"
 SELECT_META = "SELECT value FROM meta WHERE name = :name"
 SET_META = """
 INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = :value

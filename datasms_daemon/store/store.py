@@ -38,6 +38,10 @@ class Store(Protocol):
         """The answer of a unit that only reads; sees all that was answered before."""
         ...
 
+    def checkpoint(self) -> Deferred[bool]:
+        """Fires when what was deleted is gone from the log too; False: a reader held it, ask again later."""
+        ...
+
     def stop(self) -> Deferred[None]:
         """Fires when all is on disk and the file is free for others."""
         ...
@@ -69,6 +73,10 @@ class ThreadStore:
         """See :class:`Store`."""
         answer: Deferred[T] = deferToThreadPool(self._reactor, self._pool, lambda: unit(self._reader()))
         return answer
+
+    def checkpoint(self) -> Deferred[bool]:
+        """See :class:`Store`."""
+        return self._writer.checkpoint()
 
     def stop(self) -> Deferred[None]:
         """See :class:`Store`."""
@@ -109,6 +117,10 @@ class InlineStore:
         answer: Deferred[T] = Deferred()
         answer.callback(unit(self._db))
         return answer
+
+    def checkpoint(self) -> Deferred[bool]:
+        """See :class:`Store`."""
+        return self._writer.checkpoint()
 
     def stop(self) -> Deferred[None]:
         """See :class:`Store`."""

@@ -41,6 +41,10 @@ class Writer(Protocol):
         """Fires with the unit's answer once it is on disk; fails with what the unit raised, DiskFull, StoreFailed."""
         ...
 
+    def checkpoint(self) -> Deferred[bool]:
+        """Fires when nothing of what was overwritten is left in the log; False: a reader held it, ask again later."""
+        ...
+
     def stop(self) -> Deferred[None]:
         """Fires when all that was asked for is committed, the log is checkpointed and the connection closed."""
         ...
@@ -112,7 +116,7 @@ class ThreadWriter:
         self._reactor = reactor
         self._failed = failed
         self._turn: list[Asked] = []
-        self._waiting: queue.SimpleQueue[list[Asked] | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[list[Asked] | Deferred[bool] | None] = queue.SimpleQueue()
         self._broken: Failure | None = None
         self._stopped: Deferred[None] = Deferred()
         self._thread = threading.Thread(target=self._work, args=(connect,), name="datasms-writer", daemon=True)
@@ -131,6 +135,13 @@ class ThreadWriter:
             self._turn.append((unit, answer))
         return answer
 
+    def checkpoint(self) -> Deferred[bool]:
+        """See :class:`Writer`."""
+        answer: Deferred[bool] = Deferred()
+        self._hand_over()
+        self._waiting.put(answer)
+        return answer
+
     def stop(self) -> Deferred[None]:
         """See :class:`Writer`."""
         self._hand_over()
@@ -144,24 +155,27 @@ class ThreadWriter:
 
     def _work(self, connect: Callable[[], Db]) -> None:
         db = connect()
-        going_on = True
-        while going_on:
-            batch, going_on = self._gather()
+        while True:
+            batch, then = self._gather()
             if batch:
                 self._commit(db, batch)
+            if then is None:
+                break
+            if isinstance(then, Deferred):
+                self._reactor.callFromThread(then.callback, _truncate_log(db))
         _close(db)
         self._reactor.callFromThread(self._stopped.callback, None)
 
-    def _gather(self) -> tuple[list[Asked], bool]:
-        """What waits now, at least one; False once the writer is asked to stop."""
+    def _gather(self) -> tuple[list[Asked], Deferred[bool] | bool | None]:
+        """What waits now, and what comes behind it: a checkpoint, nothing in particular (True), the end (None)."""
         batch: list[Asked] = []
         turn = self._waiting.get()
-        while turn is not None:
+        while isinstance(turn, list):
             batch += turn
             if len(batch) >= MOST_UNITS or self._waiting.empty():
                 return batch, True
             turn = self._waiting.get()
-        return batch, False
+        return batch, turn
 
     def _commit(self, db: Db, batch: list[Asked]) -> None:
         if self._broken is not None:
@@ -196,6 +210,12 @@ class InlineWriter:
         _answer([(unit, answer)], answers)
         return answer
 
+    def checkpoint(self) -> Deferred[bool]:
+        """See :class:`Writer`; has fired already."""
+        answer: Deferred[bool] = Deferred()
+        answer.callback(_truncate_log(self._db))
+        return answer
+
     def stop(self) -> Deferred[None]:
         """See :class:`Writer`."""
         stopped: Deferred[None] = Deferred()
@@ -208,6 +228,14 @@ def _answer(batch: list[Asked], answers: list[Any]) -> None:
     for (_, deferred), answer in zip(batch, answers, strict=True):
         if not deferred.called:
             deferred.callback(answer)
+
+
+def _truncate_log(db: Db) -> bool:
+    try:
+        busy: int = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    except sqlite3.OperationalError:
+        return False
+    return not busy
 
 
 def _close(db: Db) -> None:

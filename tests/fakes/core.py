@@ -25,6 +25,8 @@ from datasms_daemon.model import (
     DeviceState,
     Dossier,
     Draft,
+    Due,
+    Erased,
     Event,
     ExplainedStep,
     Explanation,
@@ -89,6 +91,23 @@ class FakeChannels:
         return self.view
 
 
+class FakeArchive:
+    """Whatever is due is gone after a purge; every person but novak is unknown."""
+
+    def __init__(self) -> None:
+        self.found: tuple[Due, ...] = (Due("texts", 7, DAY), Due("audit", 1, 365 * DAY))
+
+    async def due(self) -> tuple[Due, ...]:
+        return self.found
+
+    async def purge_all(self, by: str) -> int:
+        found, self.found = self.found, ()
+        return sum(due.count for due in found)
+
+    async def erase(self, person: PersonId, by: str) -> Erased | None:
+        return Erased(3, 1, 2) if person == "novak" else None
+
+
 class FakeConfiguration:
     """One line fewer after each reload, as long as the file is good."""
 
@@ -130,6 +149,7 @@ class FakeCore:
         self.inbound_texts = FakeTexts()
         self.applications = FakeApplications()
         self.attachments = FakeAttachments()
+        self.archive = FakeArchive()
         self.config = Config(line=(DatasmsLine(name=LINES[0]), SmppLine(name=LINES[1], host="smsc", system_id="x")))
         self.dossiers: dict[MessageId, Dossier] = {}
         self.people: dict[PersonId, Person] = {}

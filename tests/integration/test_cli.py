@@ -384,6 +384,19 @@ def _acts(datasms: Cli, who: str) -> list[tuple[str, str]]:
     return [(act["what"], act["object"]) for act in datasms.json("audit", "list", "--who", who)["items"]]
 
 
+def test_a_person_is_erased_and_what_is_over_is_forgotten_on_demand(datasms: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "persons.csv"
+    file.write_text("id,name,numbers\ncanary-person,Canary,+420603777888\n")
+    datasms("person", "import", str(file))
+    datasms("send", "person:canary-person", "canary text", "--send-at", "2099-01-01T08:00:00Z")
+    assert datasms.json("person", "erase", "canary-person", "--yes") == {"messages": 1, "cancelled": 1, "devices": 0}
+    datasms("person", "erase", "canary-person", "--yes", code=1)
+    assert "no such person" in datasms.errors
+    assert datasms.json("archive", "purge", "--dry-run") == []
+    assert datasms.json("archive", "purge") == {"purged": 0}
+    assert "good" in datasms("audit", "verify")
+
+
 def test_check_config_tells_all_problems_at_once(alone: Cli, tmp_path: Path) -> None:
     assert "lines: datasms" in alone("check-config")
     file = tmp_path / "bad.toml"

@@ -145,6 +145,11 @@ priorities = ["high", "normal"]
 [sender_defaults]
 priorities = ["!high"]
 reply_window = "2d"
+[archive]
+keep_text = "36h"
+[archive.class.otp]
+keep_text = "0s"
+
 [calendar.office]
 timezone = "Europe/Prague"
 hours = { mon-fri = "08:00-17:00", sat = ["08:00-10:00", "22:00-06:00"] }
@@ -276,6 +281,8 @@ def test_a_file_with_every_option_set_is_read_as_written(file: Path) -> None:
     assert (config.operator["o2"].prefixes, config.operator["o2"].rules) == (("+420601", "+42072"), "o2")
     assert (config.operator["vodafone"].rules, config.rule[0].set, config.rule[1].set) == ("default", "default", "more")
     assert config.rule_set["o2"].then == "more"
+    assert config.archive.keep_text == 129_600_000
+    assert config.archive.class_["otp"].keep_text == 0
     office = config.calendar["office"]
     assert office.hours == {"mon-fri": ("08:00-17:00",), "sat": ("08:00-10:00", "22:00-06:00")}
     assert office.exceptions["2026-12-24"] == ("closed",)

@@ -612,6 +612,18 @@ def test_a_reload_of_a_faulty_file_tells_every_problem(gateway: Gateway) -> None
     assert gateway.ask("GET", "/v1/config").json["by"] == "daemon"
 
 
+def test_what_is_due_is_told_and_forgotten_on_demand(gateway: Gateway) -> None:
+    due = gateway.ask("GET", "/v1/archive/due").json["items"]
+    assert due[0] == {"what": "texts", "count": 7, "kept_ms": 86_400_000}
+    assert gateway.ask("POST", "/v1/archive/purge").json == {"purged": 8}
+    assert gateway.ask("GET", "/v1/archive/due").json["items"] == []
+
+
+def test_a_person_is_erased_once(gateway: Gateway) -> None:
+    assert gateway.ask("POST", "/v1/persons/novak/erase").json == {"messages": 3, "cancelled": 1, "devices": 2}
+    assert gateway.ask("POST", "/v1/persons/nobody/erase").status == 404
+
+
 def test_the_state_of_the_daemon_is_told_to_everybody_its_figures_and_version_are_not(gateway: Gateway) -> None:
     gateway.secret = None
     assert [gateway.ask("GET", f"/health/{what}").status for what in ("live", "ready")] == [200, 200]

@@ -1,0 +1,121 @@
+"""Erasing a person: first what is under way is stopped, then all that tells of him is gone, from the disk too."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+
+from msgspec import Struct
+from twisted.logger import Logger
+
+from datasms_daemon.delivery.changes import Changes
+from datasms_daemon.model import Device, DeviceId, Erased, PersonId, Progress
+from datasms_daemon.store import directory, erasure, operations
+from datasms_daemon.store.erasure import ErasureList
+from datasms_daemon.store.store import Db, Store
+
+MOST = 100
+"""Messages a transaction, so that nobody else waits long for the disk."""
+
+
+class _Target(Struct, frozen=True):
+    """Who is erased: a person, or numbers only, and what is remembered of it."""
+
+    person: PersonId | None
+    numbers: tuple[str, ...]
+    hashes: tuple[str, ...]
+
+
+class Erasure:
+    """``revoked`` is told of every device that may do nothing any more; ``in_thread`` does what waits for the disk."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        store: Store,
+        now_ms: Callable[[], int],
+        listed: ErasureList,
+        in_thread: Callable[[Callable[[], None]], Awaitable[None]],
+        changes: Changes,
+        revoked: Callable[[DeviceId], None],
+    ) -> None:
+        self._store = store
+        self._now_ms = now_ms
+        self._list = listed
+        self._in_thread = in_thread
+        self._changes = changes
+        self._revoked = revoked
+
+    async def erase(self, person: PersonId, by: str) -> Erased | None:
+        """What there was of the person; None: no such person. A crash on the way is made good by the next start."""
+
+        def target(db: Db) -> _Target | None:
+            found = directory.person(db, person)
+            return None if found is None else _Target(person, found.numbers, erasure.hashes(db, person, found.numbers))
+
+        found = await self._store.write(target)
+        return None if found is None else await self._erase(found, by)
+
+    async def catch_up(self) -> int:
+        """Erases again what the list names and this database, a restored one, does not know of; how many persons."""
+        listed = self._list.read()
+
+        def targets(db: Db) -> tuple[frozenset[str], list[_Target]]:
+            missing = erasure.unknown(db, listed)
+            if not missing:
+                return missing, []
+            known = [one for id_ in erasure.persons_of(db, missing) if (one := directory.person(db, id_)) is not None]
+            found = [_Target(one.id, one.numbers, erasure.hashes(db, one.id, one.numbers)) for one in known]
+            others = set(erasure.recipients_of(db, missing)).difference(*(one.numbers for one in known))
+            return missing, [*found, *(_Target(None, (number,), ()) for number in others)]
+
+        # In the writer, whose connection has the key.
+        missing, found = await self._store.write(targets)
+        for target in found:
+            await self._erase(target, "erasures.list")
+        if missing:
+            now = self._now_ms()
+            await self._store.write(lambda db: erasure.remember(db, missing, now))
+            self._log.warn("{count} erasures were done again in an older database", count=len(found))
+        return len(found)
+
+    async def _erase(self, target: _Target, by: str) -> Erased:
+        await self._in_thread(lambda: self._list.add(target.hashes))
+        hidden, cancelled = 0, 0
+        while True:
+            count, stopped, devices = await self._step(target, by)
+            hidden, cancelled = hidden + count, cancelled + len(stopped)
+            self._changes.applied(stopped)
+            if devices is not None:
+                break
+        for device in devices:
+            self._revoked(device.id)
+        is_clean = await self._store.checkpoint()
+        if not is_clean:
+            self._log.warn("somebody reads the database; what was erased leaves its log a little later")
+        return Erased(hidden, cancelled, len(devices))
+
+    async def _step(self, target: _Target, by: str) -> tuple[int, list[Progress], tuple[Device, ...] | None]:
+        """The next messages; the devices once no message was left and the rest is gone in the same transaction."""
+        now = self._now_ms()
+
+        def unit(db: Db) -> tuple[int, list[Progress], tuple[Device, ...] | None]:
+            count, stopped = erasure.erase_messages(db, target.person, target.numbers, now, by, MOST)
+            if count:
+                return count, stopped, None
+            return 0, [], _finish(db, target, now, by)
+
+        return await self._store.write(unit)
+
+
+def _finish(db: Db, target: _Target, now: int, by: str) -> tuple[Device, ...]:
+    for number in target.numbers:
+        erasure.erase_number(db, number)
+    erasure.remember(db, target.hashes, now)
+    devices: tuple[Device, ...] = ()
+    if target.person is not None:
+        devices = erasure.erase_person(db, target.person)
+    named: Iterable[str] = target.hashes[:1] or erasure.hashes(db, PersonId(target.numbers[0]), ())
+    for hash_ in named:
+        operations.audit(db, now, by, "person erased", hash_)
+    return devices

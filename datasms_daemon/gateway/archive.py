@@ -1,0 +1,58 @@
+"""What is kept, what is forgotten, and erasing a person."""
+
+from __future__ import annotations
+
+from datasms_daemon.gateway.admin_records import PurgeAnswer
+from datasms_daemon.gateway.ports import Core
+from datasms_daemon.gateway.records import Id, Items
+from datasms_daemon.gateway.rights import ADMIN, OPERATE, GatewayApi
+from datasms_daemon.model import Due, Erased, Key, PersonId
+from datasms_daemon.web.problems import HttpProblem
+from datasms_daemon.web.routes import Call
+
+
+class Archive:
+    """The calls on what is over; ``add_to`` declares them."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def add_to(self, api: GatewayApi) -> None:
+        """Declares the calls."""
+        api.route(
+            "GET",
+            "/v1/archive/due",
+            permission=OPERATE,
+            summary="What a purge would forget now",
+            answer=Items[Due],
+        )(self.due)
+        api.route(
+            "POST",
+            "/v1/archive/purge",
+            permission=ADMIN,
+            summary="Forget now what was kept long enough, without waiting for the daemon to do it by itself",
+            answer=PurgeAnswer,
+        )(self.purge)
+        api.route(
+            "POST",
+            "/v1/persons/<id>/erase",
+            permission=ADMIN,
+            summary="Erase a person: cancel what is under way, then forget all that tells of him",
+            answer=Erased,
+            parameters={"id": Id},
+        )(self.erase)
+
+    async def due(self, call: Call[Key, None, None]) -> Items[Due]:
+        """By kind; nothing is forgotten."""
+        return Items(await self._core.archive.due())
+
+    async def purge(self, call: Call[Key, None, None]) -> PurgeAnswer:
+        """How many rows were forgotten."""
+        return PurgeAnswer(await self._core.archive.purge_all(call.caller.name))
+
+    async def erase(self, call: Call[Key, None, None]) -> Erased:
+        """What there was; 404 when there was no such person."""
+        found = await self._core.archive.erase(PersonId(call.path["id"]), call.caller.name)
+        if found is None:
+            raise HttpProblem("not_found", "There is no such person")
+        return found

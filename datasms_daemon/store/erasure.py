@@ -1,0 +1,107 @@
+"""Verbs that erase a person: everything that says who it was, what was said to him and by him (I50).
+
+What is erased is remembered as keyed hashes only, in the database and in a list beside it, so that a backup from before
+that is put back is found to lack them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from datasms_daemon.model import Device, MessageId, PersonId, Progress
+from datasms_daemon.rules import audit as chain
+from datasms_daemon.rules import lifecycle
+from datasms_daemon.store import audit, directory, messages, retention
+from datasms_daemon.store import retention_statements as sql
+from datasms_daemon.store.writer import Db
+
+LIST = "erasures.list"
+
+
+class ErasureList:
+    """The keyed hashes of all that was ever erased, one a line, beside the database and not part of its backups."""
+
+    def __init__(self, database: Path) -> None:
+        self._path = database.with_name(LIST)
+
+    def read(self) -> frozenset[str]:
+        """All of them."""
+        return frozenset(self._path.read_text("ascii").split()) if self._path.exists() else frozenset()
+
+    def add(self, hashes: Iterable[str]) -> None:
+        """Returns once they are on the disk."""
+        new = [hash_ for hash_ in hashes if hash_ not in self.read()]
+        with os.fdopen(os.open(self._path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600), "w") as file:
+            file.writelines(f"{hash_}\n" for hash_ in new)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def hashes(db: Db, person: PersonId, numbers: Iterable[str]) -> tuple[str, ...]:
+    """What is remembered of an erasure."""
+    return tuple(chain.erased(db.audit_key, value) for value in (person, *numbers))
+
+
+def unknown(db: Db, listed: frozenset[str]) -> frozenset[str]:
+    """Those of the list that this database does not know to be erased: it is older than they are."""
+    return listed - {row[0] for row in db.execute(sql.SELECT_ERASURES)}
+
+
+def remember(db: Db, erased: Iterable[str], now: int) -> None:
+    """They are erased here."""
+    db.executemany(sql.INSERT_ERASURE, [{"hash": hash_, "at": now} for hash_ in erased])
+
+
+def persons_of(db: Db, erased: frozenset[str]) -> list[PersonId]:
+    """The persons here that are meant, by themselves or by one of their numbers."""
+    found = [row[0] for row in db.execute(sql.SELECT_ALL_PERSONS) if chain.erased(db.audit_key, row[0]) in erased]
+    found += [row[1] for row in db.execute(sql.SELECT_ALL_NUMBERS) if chain.erased(db.audit_key, row[0]) in erased]
+    return [PersonId(id_) for id_ in dict.fromkeys(found)]
+
+
+def recipients_of(db: Db, erased: frozenset[str]) -> list[str]:
+    """The numbers here that messages went to and that are meant."""
+    found: list[str] = []
+    after = ""
+    while (number := db.execute(sql.SELECT_NEXT_RECIPIENT, {"after": after}).fetchone()[0]) is not None:
+        if chain.erased(db.audit_key, number) in erased:
+            found.append(number)
+        after = number
+    return found
+
+
+def erase_messages(
+    db: Db, person: PersonId | None, numbers: Iterable[str], now: int, by: str, most: int
+) -> tuple[int, list[Progress]]:
+    """Cancels what is under way of at most so many messages and hides them all: how many, and the cancelled ones."""
+    ids = [row[0] for row in db.execute(sql.SELECT_OF_PERSON, {"person": person, "most": most})]
+    for number in numbers:
+        values = {"person": person, "number": number, "most": most}
+        ids += [row[0] for row in db.execute(sql.SELECT_TO_NUMBER, values)]
+    chosen = [MessageId(id_) for id_ in dict.fromkeys(ids)][:most]
+    found = [messages.progress(db, id_) for id_ in chosen]
+    decisions = [lifecycle.cancel(one, now, by) for one in found if one is not None]
+    cancelled = messages.apply(db, [decision for decision in decisions if decision is not None], now)
+    retention.hide(db, chosen)
+    return len(chosen), cancelled
+
+
+def erase_person(db: Db, person: PersonId) -> tuple[Device, ...]:
+    """Forgets the person with devices, registrations and texts; the devices there were."""
+    devices = directory.devices(db, person)
+    db.execute(sql.DELETE_REGISTRATIONS_OF, {"person": person})
+    db.execute(sql.DELETE_INBOUND_OF, {"person": person})
+    for value in (person, *(device.id for device in devices)):
+        audit.erase(db, value)
+    directory.delete_person(db, person)
+    return devices
+
+
+def erase_number(db: Db, number: str) -> None:
+    """Forgets what else stands under a number: texts from it, receipts that fit nothing, answers that name it."""
+    db.execute(sql.DELETE_INBOUND_FROM, {"number": number})
+    db.execute(sql.DELETE_UNMATCHED_OF, {"number": number})
+    db.execute(sql.HIDE_ANSWERS, {"number": number, "hidden": chain.erased(db.audit_key, number)})
+    audit.erase(db, number)

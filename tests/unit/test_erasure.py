@@ -1,0 +1,231 @@
+"""A person is erased: nothing on the disk tells of him any more (I50), and a backup that is put back is made good."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from datasms_daemon import assembly
+from datasms_daemon.interfaces import ILine
+from datasms_daemon.model import (
+    Device,
+    DeviceId,
+    Erased,
+    GroupId,
+    InboundText,
+    LineName,
+    LineText,
+    MessageId,
+    MessageState,
+    NewRegistration,
+    Person,
+    PersonId,
+)
+from datasms_daemon.store import audit, directory, erasure, opening, operations, registrations
+from datasms_daemon.store.copies import restore, save
+from datasms_daemon.store.store import Db
+from tests.fakes.daemon import FakeDaemon, FakeTime, configuration, done, draft
+from tests.fakes.lines import FakeLine
+
+WHO = PersonId("erasme-novak-id")
+NUMBER, OLD_NUMBER = "+420603777888", "+420603777999"
+OTHER = PersonId("svoboda")
+OTHER_NUMBER = "+420603111222"
+CANARIES = (
+    WHO,
+    NUMBER,
+    OLD_NUMBER,
+    "Canary Name",
+    "canary@example.org",
+    "canary-push-token",
+    "canary-other-token",
+    "canary-waiting-token",
+    "canary-public-key",
+    "canary phone name",
+    "canary text",
+    "canary title",
+    "canary line text",
+    "canary reference",
+    "canary from outside",
+    "canary-reason",
+)
+KEPT = ("kept text", OTHER_NUMBER, "Svoboda")
+
+
+class World:
+    """A person of whom there is everything there can be, and another one."""
+
+    def __init__(self, directory_: Path) -> None:
+        self.directory = directory_
+        self.time = FakeTime()
+        self.push = FakeLine("datasms", self.time.reactor, drops_repeats=True)
+        self.sms = FakeLine("sms-a", self.time.reactor)
+        self.begin()
+        done(self.daemon.store.write(_people))
+        self.over = self.send("canary text 1", title="canary title", per_line={"sms-a": LineText("canary line text")})
+        done(Deferred.fromCoroutine(self.daemon.parts.core.cancel(self.over, None, "local")))
+        self.waiting = self.send("canary text 2", reference="canary reference")
+        self.later = self.send("canary text 3", send_at=self.daemon.now + 3_600_000, number=OLD_NUMBER)
+        self.kept = self.send("kept text", number=OTHER_NUMBER)
+        done(self.daemon.store.write(self._more))
+
+    def begin(self) -> None:
+        """A life of the daemon."""
+        lines: dict[str, ILine] = {"datasms": self.push, "sms-a": self.sms}
+        self.daemon = FakeDaemon(configuration(self.directory), lines, self.time)
+
+    def send(self, text: str, number: str = NUMBER, **fields: Any) -> MessageId:
+        """One message, with an answer that is kept for repeated requests."""
+        return MessageId(self.daemon.submit(draft(text, number=number, **fields))[0])
+
+    def erase(self) -> Erased | None:
+        """As an administrator wants it."""
+        return done(Deferred.fromCoroutine(self.daemon.parts.archive.erase(WHO, "local")))
+
+    def found(self) -> list[tuple[str, str]]:
+        """Every canary that any file of the state directory holds."""
+        return [
+            (path.name, canary)
+            for path in sorted(self.directory.iterdir())
+            if path.is_file() and ".replaced" not in path.name and path.name != "copy"
+            for canary in (*CANARIES, *KEPT)
+            if canary.encode() in path.read_bytes()
+        ]
+
+    def _more(self, db: Db) -> None:
+        now = self.daemon.now
+        for n, (from_, person) in enumerate(((NUMBER, WHO), ("viber-1", WHO), (OTHER_NUMBER, OTHER))):
+            text = "kept text" if person == OTHER else "canary from outside"
+            inbound = InboundText(LineName("sms-a"), from_, "+420603000000", text, now, str(n))
+            operations.add_inbound(db, inbound, "account:crm", person)
+        waiting = NewRegistration(
+            "fcm", {"token": "canary-waiting-token"}, {}, "canary phone name", "", "", "192.0.2.1"
+        )
+        registrations.insert(db, "r1", "s", "sel", "ver", waiting, WHO, now, now + 3_600_000)
+        answer = f'{{"to":"{NUMBER}"}}'
+        db.execute("INSERT INTO idempotency VALUES ('crm', 'k', 'h', 's', ?, ?)", (answer, now))
+        db.execute("INSERT INTO receipts VALUES ('sms-a', 'p', 'delivered', ?, ?, NULL, ?)", (now, NUMBER, now))
+        db.execute("UPDATE attempts SET reason = 'canary-reason' WHERE message = ?", (self.waiting,))
+        operations.audit(db, now, "crm", "person written", WHO)
+
+
+def _people(db: Db) -> None:
+    person = Person(WHO, "Canary Name", (NUMBER, OLD_NUMBER), "canary@example.org", (GroupId("night-shift"),))
+    directory.put_persons(db, [person, Person(OTHER, "Svoboda", (OTHER_NUMBER,))])
+    keys = {"p256dh": "canary-public-key"}
+    directory.add_device(
+        db, Device(DeviceId("d1"), WHO, "fcm", {"token": "canary-push-token"}, keys, "canary phone name")
+    )
+    directory.add_device(db, Device(DeviceId("d2"), WHO, "fcm", {"token": "canary-other-token"}))
+    directory.revoke(db, DeviceId("d2"))
+    directory.add_device(db, Device(DeviceId("d3"), OTHER, "fcm", {"token": "kept-token"}))
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Before anything was erased."""
+    monkeypatch.setattr(assembly, "deferToThreadPool", lambda reactor, pool, work: _now(work))
+    world = World(tmp_path)
+    monkeypatch.setattr(world.time.reactor, "getThreadPool", lambda: None, raising=False)
+    return world
+
+
+def _now(work: Callable[[], object]) -> Deferred[object]:
+    answer: Deferred[object] = Deferred()
+    answer.callback(work())
+    return answer
+
+
+def test_everything_that_tells_of_the_person_is_gone_from_every_byte_of_every_file(world: World) -> None:
+    """I50."""
+    there = {canary for _, canary in world.found()}
+    # A revoked device keeps no address.
+    assert there == {*CANARIES, *KEPT} - {"canary-other-token"}
+    assert world.erase() == Erased(messages=3, cancelled=2, devices=2)
+    assert {canary for _, canary in world.found()} == set(KEPT)
+
+
+def test_what_was_under_way_is_cancelled_and_never_sent(world: World) -> None:
+    world.erase()
+    before = world.sms.taken.copy()
+    world.time.advance(100_000)
+    assert world.sms.taken[world.later] == world.push.taken[world.later] == 0
+    assert world.sms.taken[world.waiting] == before[world.waiting] == 0
+    assert world.sms.taken[world.kept] == 1
+    dossier = done(Deferred.fromCoroutine(world.daemon.parts.core.dossier(world.waiting, None)))
+    assert dossier is not None
+    assert dossier.progress.state is MessageState.CANCELLED
+
+
+def test_the_audit_log_holds_and_tells_only_that_somebody_was_erased(world: World) -> None:
+    """I51."""
+    world.erase()
+    world.daemon.die()
+    db = opening.writer_connection(world.directory / "datasms.sqlite3")
+    try:
+        assert audit.verify(db) is None
+        hidden = erasure.hashes(db, WHO, ())[0]
+        acts = db.execute("SELECT who, what FROM audit WHERE object = ? ORDER BY seq", (hidden,)).fetchall()
+    finally:
+        db.close()
+    assert acts == [("crm", "person written"), ("local", "person erased")]
+
+
+def test_a_person_that_is_not_there_cannot_be_erased(world: World) -> None:
+    assert world.erase() is not None
+    assert world.erase() is None
+
+
+def test_the_number_may_belong_to_somebody_else_afterwards(world: World) -> None:
+    world.erase()
+    done(world.daemon.store.write(lambda db: directory.put_persons(db, [Person(PersonId("new"), numbers=(NUMBER,))])))
+    id_ = world.send("for the new owner")
+    world.daemon.die()
+    world.begin()
+    assert done(Deferred.fromCoroutine(world.daemon.parts.erasure.catch_up())) == 0
+    dossier = done(Deferred.fromCoroutine(world.daemon.parts.core.dossier(id_, None)))
+    assert dossier is not None
+    assert dossier.message.text == "for the new owner"
+
+
+def test_a_restored_backup_is_erased_again_before_anything_else(world: World) -> None:
+    """Threat 3f."""
+    database, copy = world.directory / "datasms.sqlite3", world.directory / "copy"
+    save(database, copy)
+    world.erase()
+    world.daemon.die()
+    restore(copy, database)
+    assert "Canary Name" in {canary for _, canary in world.found()}
+    world.begin()
+    assert done(Deferred.fromCoroutine(world.daemon.parts.erasure.catch_up())) == 1
+    assert {canary for _, canary in world.found()} == set(KEPT)
+    assert done(Deferred.fromCoroutine(world.daemon.parts.erasure.catch_up())) == 0
+
+
+def test_an_erasure_that_a_crash_cut_short_is_finished_by_the_next_start(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasure, "erase_messages", _crash)
+    with pytest.raises(RuntimeError, match="pulled"):
+        world.erase()
+    monkeypatch.undo()
+    monkeypatch.setattr(assembly, "deferToThreadPool", lambda reactor, pool, work: _now(work))
+    monkeypatch.setattr(world.time.reactor, "getThreadPool", lambda: None, raising=False)
+    assert done(Deferred.fromCoroutine(world.daemon.parts.erasure.catch_up())) == 1
+    assert {canary for _, canary in world.found()} == set(KEPT)
+
+
+def _crash(*_: object) -> tuple[int, list[object]]:
+    raise RuntimeError("the disk was pulled")
+
+
+def test_a_recipient_is_not_shown(world: World) -> None:
+    world.erase()
+    dossier = done(Deferred.fromCoroutine(world.daemon.parts.core.dossier(world.over, None)))
+    assert dossier is not None
+    assert dossier.message.to is not None
+    assert dossier.message.to.startswith("#")
