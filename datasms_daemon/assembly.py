@@ -43,6 +43,7 @@ from datasms_daemon.delivery.downloads import Downloads
 from datasms_daemon.delivery.erasure import Erasure
 from datasms_daemon.delivery.forwarding import Forwarding
 from datasms_daemon.delivery.handover import LineFacts
+from datasms_daemon.delivery.hold import Hold
 from datasms_daemon.delivery.host import LineHost
 from datasms_daemon.delivery.housekeeping import database_path
 from datasms_daemon.delivery.inbound import REGISTRATION, InboundTexts
@@ -156,6 +157,7 @@ class Parts:
             self.applications, self.attachments, self.changes, self.metrics, room.has_room, calendars, self._openings,
             self.number_files, self.portability,
         )  # fmt: skip
+        self.hold = self.core.hold = Hold(store, now, self.dispatch, self.deadlines)
         listed = ErasureList(database_path(config))
         self.erasure = Erasure(store, now, listed, self._in_thread, self.changes, self._revoked)
         self.archive = self.core.archive = Archive(store, now, lambda: self.config, self.erasure)

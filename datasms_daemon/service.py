@@ -83,6 +83,7 @@ class DaemonService(Service):
         last_alive = await store.read(lambda db: operations.meta(db, housekeeping.HEARTBEAT))
         clock = Clock(not_before=int(last_alive or 0))
         parts = self._parts = Parts(self._config, store, self._reactor, clock, os.urandom)
+        await parts.hold.load()
         await parts.erasure.catch_up()
         await parts.keys.load()
         await parts.attachments.sweep()

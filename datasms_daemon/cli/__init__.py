@@ -21,6 +21,7 @@ from datasms_daemon.cli import (
     keys,
     messages,
     operations,
+    queue,
     rules,
     senders,
 )
@@ -71,7 +72,7 @@ for _command in (
     messages.explain,
     tail,
     messages.cancel,
-    messages.queue,
+    queue.queue,
     messages.dead,
     directory.person,
     directory.group,

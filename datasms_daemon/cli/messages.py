@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-from collections import Counter
 from pathlib import Path
 from urllib.parse import quote
 
@@ -34,10 +33,8 @@ from datasms_daemon.web.client import Client, Refusal
 BYTES = "application/octet-stream"
 UPLOAD_S = 300
 WAIT_S = 50
-UNFINISHED = tuple(state for state in MessageState if not state.is_final)
 ARRIVED = (MessageState.DELIVERED, MessageState.READ)
 PAGE = 500
-QUEUE_PAGES = 20
 
 
 class Duration(click.ParamType[int]):
@@ -263,42 +260,6 @@ def cancel(session: Session, ids: tuple[str, ...]) -> None:
     views = [session.client.call(MessageView, "DELETE", f"/v1/messages/{_segment(id_)}") for id_ in ids]
     rows = [(view.id, view.to, view.status) for view in views]
     session.show(views, lambda: table(("ID", "TO", "STATUS"), rows))
-
-
-@click.command(cls=Command)
-@click.pass_obj
-def queue(session: Session) -> None:
-    """Count what is not over yet, by line and state."""
-    query: list[tuple[str, object]] = [("status", state) for state in UNFINISHED]
-    items, more = _pages(session.client, query)
-    counts = Counter((item.line or "", str(item.status)) for item in items)
-    oldest = {(item.line or "", str(item.status)): item.created_at for item in items}
-    rows = [(line, state, count, local(oldest[line, state])) for (line, state), count in sorted(counts.items())]
-    result = [
-        {"line": line or None, "status": state, "messages": count, "oldest": oldest[line, state]}
-        for (line, state), count in sorted(counts.items())
-    ]
-
-    def human() -> None:
-        table(("LINE", "STATUS", "MESSAGES", "OLDEST"), rows)
-        if more:
-            click.echo(f"and more: only the newest {len(items)} were counted")
-
-    session.show({"queue": result, "complete": not more}, human)
-
-
-def _pages(client: Client, query: list[tuple[str, object]]) -> tuple[list[MessageItem], bool]:
-    """Messages, newest first, and whether there are still more."""
-    items: list[MessageItem] = []
-    following: str | None = None
-    for _ in range(QUEUE_PAGES):
-        asked = [*query, ("limit", PAGE), ("after", following)]
-        page = client.call(Page[MessageItem], "GET", "/v1/messages", query=asked)
-        items += page.items
-        following = page.next
-        if following is None:
-            break
-    return items, following is not None
 
 
 dead = Group("dead", help="Messages that did not arrive and are not tried any more.")

@@ -13,6 +13,7 @@ from datasms_daemon.cli.output import table
 from datasms_daemon.cli.session import FAILED, Command, Failed, Group, Session
 from datasms_daemon.gateway.records import Items, VersionAnswer
 from datasms_daemon.model import LineView
+from datasms_daemon.ops.clock import wall_ms
 from datasms_daemon.ops.printable import printable
 from datasms_daemon.web.client import NoConnection, NotAllowed, Refusal
 
@@ -81,11 +82,11 @@ def restore(session: Session, file: Path) -> None:
 
     places = session.places
     places.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    kept = put_back(file, places.database)
+    kept = put_back(file, places.database, wall_ms())
     result = {"database": str(places.database), "former": None if kept is None else str(kept)}
 
     def human() -> None:
-        click.echo(f"{places.database} is now {file}")
+        click.echo(f"{places.database} is now {file}; the daemon will send nothing of it until: datasms queue release")
         if kept is not None:
             click.echo(f"the former one is kept as {kept}")
 

@@ -17,6 +17,7 @@ from datasms_daemon.delivery.channels import ChannelOperations, Channels
 from datasms_daemon.delivery.configuration import Configuration
 from datasms_daemon.delivery.directory import Directory
 from datasms_daemon.delivery.dispatch import Dispatch
+from datasms_daemon.delivery.hold import Hold
 from datasms_daemon.delivery.inbound import InboundTexts
 from datasms_daemon.delivery.keys import Keys
 from datasms_daemon.delivery.number_files import NumberFiles, PortedNumbers
@@ -100,6 +101,7 @@ class Core:
         self._openings = openings
         self.configuration: Configuration
         self.archive: Archive
+        self.hold: Hold
         self._not_ready: str | None = "starting"
         self._portability = portability
         self.configure(config, calendars, numbers)

@@ -57,6 +57,7 @@ class Deadlines:
         self._running: Deferred[None] | None = None
         self._stopped = False
         self._chores: dict[Chore, int] = {}
+        self.is_held = False
         self.last_run_ms = now_ms()
 
     def add(self, chore: Chore) -> Callable[[int], None]:
@@ -107,6 +108,8 @@ class Deadlines:
         """Advances one batch; the moment of the next."""
         now, openings = self._now_ms(), self._openings()
         self.last_run_ms = now
+        if self.is_held:
+            return now + LONGEST_SLEEP_MS
         try:
             changed, next_due, late_ms = await self._store.write(lambda db: _advance(db, now, openings))
         except DatasmsError as error:

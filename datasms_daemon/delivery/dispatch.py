@@ -81,6 +81,7 @@ class Dispatch:
         self._retired = retired
         self._ways: dict[LineName, Way] = {}
         self._running: set[Deferred[None]] = set()
+        self.is_held = False
         self._stopping = False
         self._idle: Deferred[None] | None = None
 
@@ -115,7 +116,7 @@ class Dispatch:
 
     def reserve(self, wanted: int) -> dict[LineName, int]:
         """Room put aside on lines to devices, for messages that are about to be accepted; give it back."""
-        if self._stopping:
+        if self._stopping or self.is_held:
             return {}
         today, now = self.today(), self._now_ms()
         reserved = {}
@@ -137,13 +138,13 @@ class Dispatch:
         if (way := self._ways.get(name)) is not None:
             way.has_work = True
             self.made_room(name)
-        elif not self._stopping:
+        elif not self._stopping and not self.is_held:
             self._track(self._skip(name))
 
     def made_room(self, name: LineName) -> None:
         """The line has room; it is used when a message may be ready."""
         way = self._ways.get(name)
-        if self._stopping or way is None or not way.has_work:
+        if self._stopping or self.is_held or way is None or not way.has_work:
             return
         if way.pulling:
             way.woken = True

@@ -49,6 +49,12 @@ class PurgeAnswer(Answer, frozen=True):
     purged: int
 
 
+class QueueAnswer(Answer, frozen=True):
+    """``held``: why nothing is sent; null when messages go out."""
+
+    held: str | None
+
+
 class ReloadAnswer(Answer, frozen=True):
     """What is in use now: the SHA-256 of the file, what differs from before, what an operator should hear."""
 

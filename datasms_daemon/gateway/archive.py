@@ -1,8 +1,8 @@
-"""What is kept, what is forgotten, and erasing a person."""
+"""What is kept, what is forgotten, erasing a person, and releasing what a restored database holds."""
 
 from __future__ import annotations
 
-from datasms_daemon.gateway.admin_records import PurgeAnswer
+from datasms_daemon.gateway.admin_records import PurgeAnswer, QueueAnswer
 from datasms_daemon.gateway.ports import Core
 from datasms_daemon.gateway.records import Id, Items
 from datasms_daemon.gateway.rights import ADMIN, OPERATE, GatewayApi
@@ -33,6 +33,16 @@ class Archive:
             summary="Forget now what was kept long enough, without waiting for the daemon to do it by itself",
             answer=PurgeAnswer,
         )(self.purge)
+        api.route("GET", "/v1/queue", permission=OPERATE, summary="Whether messages go out", answer=QueueAnswer)(
+            self.queue
+        )
+        api.route(
+            "POST",
+            "/v1/queue/release",
+            permission=OPERATE,
+            summary="Let a restored database send what is still valid",
+            answer=QueueAnswer,
+        )(self.release)
         api.route(
             "POST",
             "/v1/persons/<id>/erase",
@@ -49,6 +59,15 @@ class Archive:
     async def purge(self, call: Call[Key, None, None]) -> PurgeAnswer:
         """How many rows were forgotten."""
         return PurgeAnswer(await self._core.archive.purge_all(call.caller.name))
+
+    async def queue(self, call: Call[Key, None, None]) -> QueueAnswer:
+        """Why nothing does, where it is so."""
+        return QueueAnswer(self._core.hold.reason)
+
+    async def release(self, call: Call[Key, None, None]) -> QueueAnswer:
+        """Nothing is held any more."""
+        await self._core.hold.release(call.caller.name)
+        return QueueAnswer(self._core.hold.reason)
 
     async def erase(self, call: Call[Key, None, None]) -> Erased:
         """What there was; 404 when there was no such person."""

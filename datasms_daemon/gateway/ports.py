@@ -232,6 +232,17 @@ class Archive(Protocol):
         """Erases a person, by whom; None when there is no such person."""
 
 
+class Hold(Protocol):
+    """What keeps a restored database from sending."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why nothing is sent; None when it is."""
+
+    async def release(self, by: str) -> bool:
+        """Lets everything go; False when nothing was held."""
+
+
 class Core(Keys, Messages, Operations, Protocol):
     """All of it."""
 
@@ -262,3 +273,7 @@ class Core(Keys, Messages, Operations, Protocol):
     @property
     def archive(self) -> Archive:
         """What is over."""
+
+    @property
+    def hold(self) -> Hold:
+        """What keeps all messages back."""

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from datasms_daemon.errors import StoreError
-from datasms_daemon.store import opening
+from datasms_daemon.store import opening, operations
 from datasms_daemon.store.writer import Db
 
 
@@ -42,8 +42,10 @@ def sealed_connection(database: Path, file: Path | None) -> Db:
     return connection
 
 
-def restore(copy: Path, database: Path) -> Path | None:
+def restore(copy: Path, database: Path, now: int) -> Path | None:
     """``database`` is from now on what ``copy`` holds; the answer is where its former content lies, None: had none.
+
+    It is of the past: what was sent since stands in it as not sent, so nothing is sent from it until it is released.
 
     StoreError: a daemon runs, or the copy is damaged, newer than this program, or no copy of ours.
     """
@@ -55,11 +57,22 @@ def restore(copy: Path, database: Path) -> Path | None:
         staged = database.with_name(database.name + ".restoring")
         _copy(copy, staged)
         opening.prepare(staged)
+        _hold(staged, copy.name, now)
         kept = _put_aside(database)
         staged.replace(database)
     finally:
         lock.release()
     return kept
+
+
+def _hold(database: Path, copy: str, now: int) -> None:
+    with closing(opening.writer_connection(database)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        epoch = int(operations.meta(db, operations.EPOCH) or 0) + 1
+        operations.set_meta(db, operations.EPOCH, str(epoch))
+        operations.set_meta(db, operations.HOLD, f"{copy} was put in the place of the database")
+        operations.audit(db, now, "command line", f"database restored, epoch {epoch}", copy)
+        db.execute("COMMIT")
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -9,6 +9,11 @@ from datasms_daemon.store import audit as audit_log
 from datasms_daemon.store import statements as sql
 from datasms_daemon.store.writer import Db
 
+HOLD = "hold"
+"""Why nothing may be sent; not there: nothing is held."""
+EPOCH = "epoch"
+"""How often a copy was put in the place of this database."""
+
 
 class LineRow(msgspec.Struct, frozen=True):
     """What is kept of a line: an operator's pause, and the count of the day it was last used on."""
@@ -105,6 +110,11 @@ def meta(db: Db, name: str) -> str | None:
     """A small fact about this database."""
     row = db.execute(sql.SELECT_META, {"name": name}).fetchone()
     return None if row is None else str(row[0])
+
+
+def forget_meta(db: Db, name: str) -> None:
+    """Keeps it no more."""
+    db.execute(sql.DELETE_META, {"name": name})
 
 
 def set_meta(db: Db, name: str, value: str) -> None:

@@ -362,6 +362,7 @@ RETURNING sent
 RESUME_LIMIT = "UPDATE lines SET resumed = 1 WHERE name = :name"
 
 SELECT_META = "SELECT value FROM meta WHERE name = :name"
+DELETE_META = "DELETE FROM meta WHERE name = :name"
 SET_META = """
 INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = :value
 """

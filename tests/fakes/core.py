@@ -108,6 +108,17 @@ class FakeArchive:
         return Erased(3, 1, 2) if person == "novak" else None
 
 
+class FakeHold:
+    """A restored database."""
+
+    def __init__(self) -> None:
+        self.reason: str | None = "copy was put in the place of the database"
+
+    async def release(self, by: str) -> bool:
+        was, self.reason = self.reason, None
+        return was is not None
+
+
 class FakeConfiguration:
     """One line fewer after each reload, as long as the file is good."""
 
@@ -150,6 +161,7 @@ class FakeCore:
         self.applications = FakeApplications()
         self.attachments = FakeAttachments()
         self.archive = FakeArchive()
+        self.hold = FakeHold()
         self.config = Config(line=(DatasmsLine(name=LINES[0]), SmppLine(name=LINES[1], host="smsc", system_id="x")))
         self.dossiers: dict[MessageId, Dossier] = {}
         self.people: dict[PersonId, Person] = {}

@@ -65,6 +65,7 @@ class FakeDaemon:
         last = done(self.store.read(lambda db: operations.meta(db, housekeeping.HEARTBEAT)))
         clock = Clock(int(last or 0), time.wall_ms, time.elapsed_ms)
         self.parts = Parts(config, self.store, cast(Reactor, time.reactor), clock, self.random.randbytes)
+        done(Deferred.fromCoroutine(self.parts.hold.load()))
         done(Deferred.fromCoroutine(self.parts.keys.load()))
         kept = done(self.store.read(operations.lines))
         options = lines_of(config)

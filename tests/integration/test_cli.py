@@ -328,7 +328,9 @@ def test_a_backup_is_restored_where_no_daemon_runs(datasms: Cli, alone: Cli, tmp
     alone("key", "add", "kept", "--rights", "read")
     alone("backup", str(tmp_path / "copy"))
     alone("key", "add", "new", "--rights", "read")
-    assert "the former one is kept as" in alone("restore", str(tmp_path / "copy"))
+    restored = alone("restore", str(tmp_path / "copy"))
+    assert "the former one is kept as" in restored
+    assert "datasms queue release" in restored
     assert [one["name"] for one in alone.json("key", "list")] == ["kept"]
 
 

@@ -47,10 +47,10 @@ def test_a_copy_of_a_database_in_use_holds_what_was_committed(database: Path, tm
 def test_restoring_keeps_the_former_database_beside_it(database: Path, tmp_path: Path) -> None:
     save(database, tmp_path / "copy")
     remember(database, "after")
-    kept = restore(tmp_path / "copy", database)
+    kept = restore(tmp_path / "copy", database, 1)
     assert kept is not None
     assert (fact(database), fact(kept)) == ("before", "after")
-    again = restore(tmp_path / "copy", database)
+    again = restore(tmp_path / "copy", database, 1)
     assert again not in (None, kept)
     assert fact(kept) == "after"
 
@@ -60,7 +60,7 @@ def test_what_only_the_log_of_writes_holds_is_kept_with_the_former_database(data
     crashed = opening.writer_connection(database)
     operations.set_meta(crashed, "fact", "only in the log")
     assert database.with_name(database.name + "-wal").stat().st_size
-    kept = restore(tmp_path / "copy", database)
+    kept = restore(tmp_path / "copy", database, 1)
     crashed.close()
     assert kept is not None
     assert kept.with_name(kept.name + "-wal").stat().st_size
@@ -69,7 +69,7 @@ def test_what_only_the_log_of_writes_holds_is_kept_with_the_former_database(data
 
 def test_a_missing_database_is_simply_put_in_its_place(database: Path, tmp_path: Path) -> None:
     new = tmp_path / "new.sqlite3"
-    assert restore(database, new) is None
+    assert restore(database, new, 1) is None
     assert fact(new) == "before"
 
 
@@ -79,7 +79,7 @@ def test_a_database_in_use_is_not_replaced(database: Path, tmp_path: Path) -> No
     remember(database, "after")
     lock = opening.Lock(database)
     with pytest.raises(StoreError, match="is in use by process"):
-        restore(tmp_path / "copy", database)
+        restore(tmp_path / "copy", database, 1)
     lock.release()
     assert fact(database) == "after"
 
@@ -100,7 +100,7 @@ def test_what_is_no_copy_of_ours_is_refused_and_changes_nothing(
     else:
         copy.write_bytes(content)
     with pytest.raises(StoreError, match=why):
-        restore(copy, database)
+        restore(copy, database, 1)
     assert fact(database) == "before"
 
 

@@ -198,7 +198,7 @@ def test_a_restored_backup_is_erased_again_before_anything_else(world: World) ->
     save(database, copy)
     world.erase()
     world.daemon.die()
-    restore(copy, database)
+    restore(copy, database, 1)
     assert "Canary Name" in {canary for _, canary in world.found()}
     world.begin()
     assert done(Deferred.fromCoroutine(world.daemon.parts.erasure.catch_up())) == 1

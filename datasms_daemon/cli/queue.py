@@ -1,0 +1,74 @@
+"""``datasms queue``: what is not over yet, and letting go what a restored database holds."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import click
+
+from datasms_daemon.cli.output import local, table
+from datasms_daemon.cli.session import Command, Group, Session
+from datasms_daemon.gateway.admin_records import QueueAnswer
+from datasms_daemon.gateway.records import MessageItem, Page
+from datasms_daemon.model import MessageState
+from datasms_daemon.ops.printable import printable
+from datasms_daemon.web.client import Client
+
+UNFINISHED = tuple(state for state in MessageState if not state.is_final)
+PAGE = 500
+QUEUE_PAGES = 20
+
+
+@click.group(cls=Group, invoke_without_command=True)
+@click.pass_context
+def queue(ctx: click.Context) -> None:
+    """Count what is not over yet, by line and state."""
+    if ctx.invoked_subcommand is None:
+        _show(ctx.find_object(Session) or ctx.fail("no session"))
+
+
+queue.params += Command("queue").params
+
+
+@queue.command("release")
+@click.pass_obj
+def queue_release(session: Session) -> None:
+    """Let a restored database send what is still valid."""
+    answer = session.client.call(QueueAnswer, "POST", "/v1/queue/release")
+    session.show(answer, lambda: click.echo("messages go out"))
+
+
+def _show(session: Session) -> None:
+    held = session.client.call(QueueAnswer, "GET", "/v1/queue").held
+    query: list[tuple[str, object]] = [("status", state) for state in UNFINISHED]
+    items, more = _pages(session.client, query)
+    counts = Counter((item.line or "", str(item.status)) for item in items)
+    oldest = {(item.line or "", str(item.status)): item.created_at for item in items}
+    rows = [(line, state, count, local(oldest[line, state])) for (line, state), count in sorted(counts.items())]
+    result = [
+        {"line": line or None, "status": state, "messages": count, "oldest": oldest[line, state]}
+        for (line, state), count in sorted(counts.items())
+    ]
+
+    def human() -> None:
+        if held is not None:
+            click.echo(printable(f"nothing is sent: {held}; look at what is in it, then: datasms queue release"))
+        table(("LINE", "STATUS", "MESSAGES", "OLDEST"), rows)
+        if more:
+            click.echo(f"and more: only the newest {len(items)} were counted")
+
+    session.show({"queue": result, "complete": not more, "held": held}, human)
+
+
+def _pages(client: Client, query: list[tuple[str, object]]) -> tuple[list[MessageItem], bool]:
+    """Messages, newest first, and whether there are still more."""
+    items: list[MessageItem] = []
+    following: str | None = None
+    for _ in range(QUEUE_PAGES):
+        asked = [*query, ("limit", PAGE), ("after", following)]
+        page = client.call(Page[MessageItem], "GET", "/v1/messages", query=asked)
+        items += page.items
+        following = page.next
+        if following is None:
+            break
+    return items, following is not None
