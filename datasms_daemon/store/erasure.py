@@ -102,6 +102,7 @@ def erase_person(db: Db, person: PersonId) -> tuple[Device, ...]:
 def erase_number(db: Db, number: str) -> None:
     """Forgets what else stands under a number: texts from it, receipts that fit nothing, answers that name it."""
     db.execute(sql.DELETE_INBOUND_FROM, {"number": number})
+    db.execute(sql.DELETE_PARTS_FROM, {"number": number})
     db.execute(sql.DELETE_UNMATCHED_OF, {"number": number})
     db.execute(sql.HIDE_ANSWERS, {"number": number, "hidden": chain.erased(db.audit_key, number)})
     audit.erase(db, number)

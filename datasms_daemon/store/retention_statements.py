@@ -33,7 +33,8 @@ FORGET_TRACE = (
 # Texts come nearly in the order of their numbers: the oldest are looked at, and what is younger among them stays.
 PURGE_INBOUND = """
 DELETE FROM inbound WHERE seq IN (
-    SELECT seq FROM (SELECT seq, at FROM inbound ORDER BY seq LIMIT :most) AS oldest WHERE at < :before
+    SELECT seq FROM (SELECT seq, at FROM inbound WHERE due_at IS NULL ORDER BY seq LIMIT :most) AS oldest
+    WHERE at < :before
 )
 """
 COUNT_OLD_INBOUND = "SELECT count(*) FROM inbound WHERE at < :before"
@@ -51,6 +52,7 @@ UPDATE idempotency SET answer = replace(answer, :number, :hidden) WHERE answer L
 """
 DELETE_UNMATCHED_OF = "DELETE FROM receipts WHERE recipient = :number"
 DELETE_INBOUND_FROM = "DELETE FROM inbound WHERE sender = :number"
+DELETE_PARTS_FROM = "DELETE FROM inbound_parts WHERE sender = :number"
 DELETE_INBOUND_OF = "DELETE FROM inbound WHERE person = :person"
 DELETE_REGISTRATIONS_OF = """
 DELETE FROM registrations

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 
 from datasms_daemon.config.archive import Archive, ArchiveClass
 from datasms_daemon.config.kinds import DAY, HOUR, Duration
-from datasms_daemon.config.senders import SenderOptions
+from datasms_daemon.config.senders import Sender
 from datasms_daemon.delivery import archive as archive_module
 from datasms_daemon.model import Conflict, Due, LineText, MessageId, MessageState
 from datasms_daemon.rules.audit import erased
@@ -30,9 +30,7 @@ class World:
         self.push = FakeLine("datasms", self.time.reactor, drops_repeats=True)
         self.sms = FakeLine("sms-a", self.time.reactor)
         config = configuration(directory)
-        self.config = replace(
-            config, archive=Archive(**archive), sender={"erp": SenderOptions(keep_text=Duration(2 * HOUR))}
-        )
+        self.config = replace(config, archive=Archive(**archive), sender={"erp": Sender(keep_text=Duration(2 * HOUR))})
         self.daemon = FakeDaemon(self.config, {"datasms": self.push, "sms-a": self.sms}, self.time)
         add_person(self.daemon)
 
@@ -163,7 +161,8 @@ def test_texts_from_outside_acts_and_old_registrations_go_in_their_time(tmp_path
         operations.audit(db, now, "crm", "line paused", "sms-a")
         for key, at in (("a", now), ("b", now + HOUR)):
             db.execute(
-                "INSERT INTO inbound (line, sender, recipient, text, at, key) VALUES ('sms-a', '1', '2', 'x', ?, ?)",
+                "INSERT INTO inbound (line, sender, recipient, text, at, key, n, why, incomplete) "
+                "VALUES ('sms-a', '1', '2', 'x', ?, ?, 0, 'nobody', 0)",
                 (at, key),
             )
 

@@ -25,7 +25,7 @@ from datasms_daemon.model import (
     Person,
     PersonId,
 )
-from datasms_daemon.store import audit, directory, erasure, opening, operations, registrations
+from datasms_daemon.store import audit, directory, erasure, inbound, opening, operations, registrations
 from datasms_daemon.store.copies import restore, save
 from datasms_daemon.store.store import Db
 from tests.fakes.daemon import FakeDaemon, FakeTime, configuration, done, draft
@@ -100,8 +100,8 @@ class World:
         now = self.daemon.now
         for n, (from_, person) in enumerate(((NUMBER, WHO), ("viber-1", WHO), (OTHER_NUMBER, OTHER))):
             text = "kept text" if person == OTHER else "canary from outside"
-            inbound = InboundText(LineName("sms-a"), from_, "+420603000000", text, now, str(n))
-            operations.add_inbound(db, inbound, "account:crm", person)
+            received = InboundText(LineName("sms-a"), from_, "+420603000000", text, now, str(n))
+            inbound.add(db, received, None, person)
         waiting = NewRegistration(
             "fcm", {"token": "canary-waiting-token"}, {}, "canary phone name", "", "", "192.0.2.1"
         )
