@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datasms_daemon.gateway.admin_records import PurgeAnswer, QueueAnswer
 from datasms_daemon.gateway.ports import Core
-from datasms_daemon.gateway.records import Id, Items
+from datasms_daemon.gateway.records import Items
 from datasms_daemon.gateway.rights import ADMIN, OPERATE, GatewayApi
+from datasms_daemon.gateway.shapes import Id
 from datasms_daemon.model import Due, Erased, Key, PersonId
 from datasms_daemon.web.problems import HttpProblem
 from datasms_daemon.web.routes import Call
