@@ -165,7 +165,9 @@ def _show_message(view: MessageView, events: tuple[EventView, ...]) -> None:
             ("line", view.line),
             ("created", local(start)),
             ("send at", local(view.send_at)),
+            ("held until", local(view.held_until)),
             ("valid until", local(view.valid_until)),
+            ("sender told", local(view.ndr_at)),
             ("delivered", _receipt(start, view.delivered_at)),
             ("read", _receipt(start, view.read_at)),
         ]
