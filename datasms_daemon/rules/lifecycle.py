@@ -61,7 +61,8 @@ def begin(
     new = Progress(id=id_, gen=1, state=MessageState.QUEUED, plan=plan, valid_until=valid_until)
     if not plan:
         return Decision(finished(new, MessageState.FAILED, "no_route"), ())
-    new = replace(new, ndr_due=_ndr_due(plan, max(now, send_at or now), ndr_ms, openings))
+    if ndr_ms is not None:
+        new = replace(new, ndr_due=openings.after(plan[0], max(now, send_at or now), ndr_ms))
     if send_at is not None and send_at > now:
         return Decision(replace(new, state=MessageState.SCHEDULED, due_at=send_at), ())
     return _at_door(new, steps.entering(new, 0, now, openings), now)
@@ -206,7 +207,8 @@ def reschedule(
         return None
     moved = replace(progress, gen=progress.gen + 1, valid_until=(send_at or now) + ttl_ms, ready=None, held=False)
     if progress.ndr_due is not None:
-        moved = replace(moved, ndr_due=_ndr_due(progress.plan, max(now, send_at or now), ndr_ms, openings))
+        ndr_due = None if ndr_ms is None else openings.after(progress.plan[0], max(now, send_at or now), ndr_ms)
+        moved = replace(moved, ndr_due=ndr_due)
     event = _event(now, "rescheduled", by=by, send_at=send_at)
     if send_at is not None and send_at > now:
         return Decision(replace(moved, state=MessageState.SCHEDULED, due_at=send_at, deadline=None), (event,))
@@ -223,10 +225,6 @@ def is_passed_on(progress: Progress) -> bool:
 
 
 # --- the inside ------------------------------------------------------------------------------------------------------
-
-
-def _ndr_due(plan: Plan, starts: int, ndr_ms: int | None, openings: Openings) -> int | None:
-    return None if ndr_ms is None else openings.after(plan[0], starts, ndr_ms)
 
 
 def _closing(

@@ -57,20 +57,22 @@ def entering(progress: Progress, first: int, now: int, openings: Openings) -> Pl
     chosen = _choice(progress.plan, first, progress.valid_until, now, openings)
     if chosen is None:
         return None
-    events = tuple(passed_over(progress.plan[n], now) for n in range(first, chosen))
-    at_door = replace(
-        progress, state=MessageState.QUEUED, step=chosen, tries=0, attempt_state=None, deadline=None, code=None
-    )
-    placed = _placed(at_door, now, openings)
-    return Placed(placed.progress, events + placed.events)
+    n, opens_at = chosen
+    placed = _placed(progress, n, opens_at, None, 0, now, openings)
+    if n == first:
+        return placed
+    passed = tuple(passed_over(progress.plan[n], now) for n in range(first, n))
+    return Placed(placed.progress, passed + placed.events)
 
 
 def again(progress: Progress, now: int, openings: Openings) -> Placed | None:
     """As ``entering``, for a message at the door of its present step: one that has begun keeps its deadline."""
-    plan, step = progress.plan, progress.step
-    if progress.deadline is None or _choice(plan, step, progress.valid_until, now, openings) != step:
-        return entering(progress, step, now, openings)
-    return _placed(progress, now, openings)
+    n = progress.step
+    if progress.deadline is not None:
+        chosen = _choice(progress.plan, n, progress.valid_until, now, openings)
+        if chosen is not None and chosen[0] == n:
+            return _placed(progress, n, chosen[1], progress.deadline, progress.tries, now, openings)
+    return entering(progress, n, now, openings)
 
 
 def passed_over(step: Step, now: int) -> Event:
@@ -79,30 +81,48 @@ def passed_over(step: Step, now: int) -> Event:
     return Event(now, "skipped", {"line": step.line, "reason": reason})
 
 
-def _choice(plan: Plan, first: int, valid_until: int, now: int, openings: Openings) -> int | None:
-    """The step to wait at: open now or in time; else the first one that defers, where the message then expires."""
-    deferring: int | None = None
+def _choice(plan: Plan, first: int, valid_until: int, now: int, openings: Openings) -> tuple[int, int | None] | None:
+    """The step to wait at, and when it opens: open now or in time; else the first one that defers, where the message
+    then expires."""
+    deferring: tuple[int, int | None] | None = None
     for n in range(first, len(plan)):
         opens_at = openings.opens(plan[n], now)
         if opens_at == now:
-            return n
+            return n, now
         if plan[n].when_closed is WhenClosed.DEFER:
             if opens_at is not None and opens_at < valid_until:
-                return n
-            deferring = n if deferring is None else deferring
+                return n, opens_at
+            deferring = deferring or (n, opens_at)
     return deferring
 
 
-def _placed(progress: Progress, now: int, openings: Openings) -> Placed:
-    """Ready or held, by the calendars of the present step."""
-    step = step_of(progress)
-    opens_at = openings.opens(step, now)
-    if opens_at == now:
-        ends = openings.ends(step, now) if progress.deadline is None else progress.deadline
-        deadline = progress.valid_until if ends is None else min(ends, progress.valid_until)
-        return Placed(replace(progress, ready=step.line, held=False, deadline=deadline, due_at=deadline), ())
-    until = limit(progress) if opens_at is None else min(opens_at, limit(progress))
+def _placed(
+    progress: Progress, n: int, opens_at: int | None, deadline: int | None, tries: int, now: int, openings: Openings
+) -> Placed:
+    """At step ``n``: ready when it is open, its clock started unless it has a deadline; else held until it opens."""
+    step, until = progress.plan[n], progress.valid_until
+    is_open = opens_at == now
+    if is_open and deadline is None:
+        deadline = openings.ends(step, now) or until
+    if deadline is not None:
+        until = deadline = min(deadline, until)
+    if not is_open and opens_at is not None:
+        until = min(opens_at, until)
+    at_door = replace(
+        progress,
+        state=MessageState.QUEUED,
+        step=n,
+        tries=tries,
+        attempt_state=None,
+        ready=step.line if is_open else None,
+        held=not is_open,
+        deadline=deadline,
+        due_at=until,
+        code=None,
+    )
+    if is_open:
+        return Placed(at_door, ())
     detail: dict[str, str | int | bool | None] = {
         "line": step.line, "calendars": ", ".join(step.calendars), "opens_at": opens_at,
     }  # fmt: skip
-    return Placed(replace(progress, ready=None, held=True, due_at=until), (Event(now, "held", detail),))
+    return Placed(at_door, (Event(now, "held", detail),))
