@@ -42,12 +42,14 @@ def _show(session: Session) -> None:
     held = session.client.call(QueueAnswer, "GET", "/v1/queue").held
     query: list[tuple[str, object]] = [("status", state) for state in UNFINISHED]
     items, more = _pages(session.client, query)
-    counts = Counter((item.line or "", str(item.status)) for item in items)
-    oldest = {(item.line or "", str(item.status)): item.created_at for item in items}
-    rows = [(line, state, count, local(oldest[line, state])) for (line, state), count in sorted(counts.items())]
+    counts = sorted(Counter(map(_kind, items)).items())
+    oldest = {_kind(item): item.created_at for item in items}
+    rows = [
+        (kind[0], f"{kind[1]} (closed)" if kind[2] else kind[1], count, local(oldest[kind])) for kind, count in counts
+    ]
     result = [
-        {"line": line or None, "status": state, "messages": count, "oldest": oldest[line, state]}
-        for (line, state), count in sorted(counts.items())
+        {"line": line or None, "status": state, "closed": closed, "messages": count, "oldest": oldest[line, state, closed]}
+        for (line, state, closed), count in counts
     ]
 
     def human() -> None:
@@ -58,6 +60,11 @@ def _show(session: Session) -> None:
             click.echo(f"and more: only the newest {len(items)} were counted")
 
     session.show({"queue": result, "complete": not more, "held": held}, human)
+
+
+def _kind(item: MessageItem) -> tuple[str, str, bool]:
+    """What is counted together: line, status, and whether calendars hold it back."""
+    return item.line or "", str(item.status), item.held_until is not None
 
 
 def _pages(client: Client, query: list[tuple[str, object]]) -> tuple[list[MessageItem], bool]:

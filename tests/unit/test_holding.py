@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from datasms_daemon.config.calendars import CalendarOptions, calendars_of
 from datasms_daemon.config.kinds import Duration
 from datasms_daemon.config.records import Config, Rule, SenderOptions, StepOptions
+from datasms_daemon.config.senders import Sender
 from datasms_daemon.delivery import handover, held
 from datasms_daemon.model import (
     Accepted,
@@ -238,7 +239,7 @@ def test_lines_and_senders_have_calendars_too_and_all_must_be_open(tmp_path: Pat
     id_ = world.send()
     assert world.look(id_).progress.plan[0].calendars == ("office", "night")
     assert world.look(id_).progress.held
-    world.reload(replace(world.config, sender={"crm": SenderOptions(calendar="")}))
+    world.reload(replace(world.config, sender={"crm": Sender(calendar="")}))
     assert world.look(world.send()).progress.plan[0].calendars == ("office",)
     assert len(world.push.sends) == 1
 
