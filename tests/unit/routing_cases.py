@@ -17,7 +17,8 @@ from datasms_daemon.config.load import load
 from datasms_daemon.config.records import Config
 from datasms_daemon.config.units import format_duration
 from datasms_daemon.delivery.number_files import NumberFiles
-from datasms_daemon.model import Step
+from datasms_daemon.model import Step, WhenClosed
+from datasms_daemon.rules.openings import Openings
 from datasms_daemon.rules.operators import Operators
 from datasms_daemon.rules.routing import Facts, Router
 from datasms_daemon.rules.senders import Senders, permission
@@ -62,7 +63,8 @@ A message of which nothing is said is of normal priority, from the sender *crm*,
 
 
 class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"class_": "class"}):
-    """A message; ``to`` empty is a person without a phone number, ``key_lines`` are those of the sender's key."""
+    """A message; ``to`` empty is a person without a phone number, ``key_lines`` are those of the sender's key, and
+    ``calendar`` is the recipient's."""
 
     priority: str = "normal"
     sender: str = "crm"
@@ -74,6 +76,7 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"cl
     lines: tuple[str, ...] | None = None
     key_lines: tuple[str, ...] | None = None
     at: str | None = None
+    calendar: str | None = None
 
 
 class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -116,7 +119,9 @@ class Trial:
         path.write_text((chapter.lines or LINES) + chapter.config)
         self.config: Config = load(path, {"HOME": str(directory)})
         self._numbers = NumberFiles(self.config)
-        self._router = Router(self.config, calendars_of(self.config), self._numbers.lists)
+        calendars = calendars_of(self.config)
+        self._router = Router(self.config, calendars, self._numbers.lists)
+        self._openings = Openings(calendars)
         self._operators = Operators(self.config.operator, self._numbers.ported.get)
         self._senders = Senders(self.config.sender_defaults, self.config.sender, self.config.sender_group)
 
@@ -138,6 +143,7 @@ class Trial:
             priority=asked.priority, sender=asked.sender, to=to, operator=operator, now=_ms(asked.at),
             sender_groups=account.groups, groups=frozenset(asked.groups), class_=asked.class_, has_device=asked.device,
             text=asked.text, lines=asked.lines, allowed_lines=may.lines_with(asked.key_lines),
+            calendars=tuple(name for name in (account.options.calendar, asked.calendar) if name),
         )  # fmt: skip
         routed = self._router.plan(facts)
         return Case(
@@ -145,14 +151,25 @@ class Trial:
             None if case.operator is None else operator,
             None if case.set is None else self._router.rule_set(operator),
             routed.rules,
-            tuple(_step(step, case) for step in routed.plan),
+            tuple(self._step(step, case) for step in routed.plan),
             tuple(f"{skip.line}: {skip.reason}" for skip in routed.skipped),
         )  # fmt: skip
 
+    def _step(self, step: Step, case: Case) -> str:
+        if step.calendars and case.message.at is not None:
+            return step.line + self._held(step, datetime.fromisoformat(case.message.at))
+        says_waits = any(" " in each for each in case.steps) and not any("closed" in each for each in case.steps)
+        return f"{step.line} {format_duration(step.wait_ms)}" if says_waits else step.line
 
-def _step(step: Step, case: Case) -> str:
-    says_waits = any(" " in each for each in case.steps)
-    return f"{step.line} {format_duration(step.wait_ms)}" if says_waits else step.line
+    def _held(self, step: Step, at: datetime) -> str:
+        """What its calendars do to a step."""
+        opens_at = self._openings.opens(step, _ms(at.isoformat()))
+        names = " and ".join(step.calendars)
+        if opens_at == _ms(at.isoformat()):
+            return ""
+        if step.when_closed is WhenClosed.SKIP or opens_at is None:
+            return f" left out, {names} closed"
+        return f" at {datetime.fromtimestamp(opens_at / 1000, at.tzinfo):%a %H:%M}, {names} closed"
 
 
 def _ms(at: str | None) -> int:
