@@ -48,7 +48,13 @@ def _show(session: Session) -> None:
         (kind[0], f"{kind[1]} (closed)" if kind[2] else kind[1], count, local(oldest[kind])) for kind, count in counts
     ]
     result = [
-        {"line": line or None, "status": state, "closed": closed, "messages": count, "oldest": oldest[line, state, closed]}
+        {
+            "line": line or None,
+            "status": state,
+            "closed": closed,
+            "messages": count,
+            "oldest": oldest[line, state, closed],
+        }
         for (line, state, closed), count in counts
     ]
 
