@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import accept, alarm, channels, million, path, routing, smpp
+from bench import accept, alarm, channels, million, path, reload, routing, smpp
 from bench.measure import Figure, Settings, table
 from bench.processes import pin
 
@@ -25,6 +25,7 @@ NAMES: dict[str, Callable[[Settings], list[Figure]]] = {
     "channels": channels.run,
     "routing": routing.run,
     "alarm": alarm.run,
+    "reload": reload.run,
 }
 
 

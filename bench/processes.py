@@ -82,7 +82,7 @@ class Daemon:
         self.database = self.state / "datasms.sqlite3"
         self.ports: dict[str, int] = {}
         self._file = directory / "datasms.toml"
-        self._file.write_text(CONFIG.format(state=self.state) + config, "utf-8")
+        self.configure(config)
         self._log = directory / "daemon.log"
         self._profile = profile
         self._process: subprocess.Popen[bytes] | None = None
@@ -92,6 +92,10 @@ class Daemon:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.stop()
+
+    def configure(self, config: str) -> None:
+        """Writes the file; a daemon that runs takes it over when it is told to reload."""
+        self._file.write_text(CONFIG.format(state=self.state) + config, "utf-8")
 
     def start(self) -> float:
         """Returns when it is ready; the seconds from its start till then."""

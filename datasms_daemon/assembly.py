@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, tzinfo
 from pathlib import Path
 from random import Random
 from typing import TypeVar
@@ -23,9 +22,9 @@ from datasms_daemon.config.applications import Application
 from datasms_daemon.config.calendars import calendars_of
 from datasms_daemon.config.check_inbound import applications_of
 from datasms_daemon.config.kinds import HOUR
+from datasms_daemon.config.load import zone_of
 from datasms_daemon.config.plugins import plugin
 from datasms_daemon.config.records import Config, DatasmsLine, LineOptions, SmppLine
-from datasms_daemon.config.units import parse_zone
 from datasms_daemon.crypto.certificates import write_private
 from datasms_daemon.delivery import held
 from datasms_daemon.delivery.application_host import Services as Hosts
@@ -36,6 +35,7 @@ from datasms_daemon.delivery.backend import Backend
 from datasms_daemon.delivery.changes import Changes
 from datasms_daemon.delivery.channels import ChannelHost, Channels
 from datasms_daemon.delivery.core import Core
+from datasms_daemon.delivery.costs import Costs
 from datasms_daemon.delivery.deadlines import Deadlines
 from datasms_daemon.delivery.directory import Directory
 from datasms_daemon.delivery.dispatch import Dispatch
@@ -80,6 +80,7 @@ from datasms_daemon.rules.days import Days
 from datasms_daemon.rules.inbound import APP, OURSELVES, InboundRouter
 from datasms_daemon.rules.openings import Openings
 from datasms_daemon.rules.retry import Backoff
+from datasms_daemon.rules.routing import Router
 from datasms_daemon.rules.senders import Senders
 from datasms_daemon.rules.suffixes import Suffixes
 from datasms_daemon.services import Services
@@ -115,6 +116,7 @@ class Parts:
         self.store = store
         self.clock = clock
         self.wordings = wordings(config)
+        self.costs = Costs(config, self.wordings, self._operator_of)
         self.metrics = Metrics()
         self.changes = Changes()
         self.presence = Presence()
@@ -136,25 +138,26 @@ class Parts:
         self.withdrawals = Withdrawals(store, lambda: self.channels, now, self.presence.withdraw)
         self.changes.connect(self.dispatch.wake, self.deadlines.pull, self._finished, self.withdrawals.applied)
         files = Files(state_dir / ATTACHMENTS)
-        self.downloads = Downloads(store, files, now, self._in_thread, mac_key, self._shows_content)
-        numbers = RegistrationNumbers(lambda: self.config, store, now, new_id, random, pepper, self._in_thread)
+        self.downloads = Downloads(store, files, now, self.in_thread, mac_key, self._shows_content)
+        numbers = RegistrationNumbers(lambda: self.config, store, now, new_id, random, pepper, self.in_thread)
         self.backend = Backend(
             lambda: self.config, store, now, random, numbers, mac_key, self.receipts, self.presence,
             lambda: self.services.server_keys, lambda call: self.channels.hook(call), lambda: self.wordings,
             self.downloads,
         )  # fmt: skip
-        self.registration = RegistrationApp(store, now, new_id, pepper, self._in_thread, self._pause, self._registered)
+        self.registration = RegistrationApp(store, now, new_id, pepper, self.in_thread, self._pause, self._registered)
         self.number_files = NumberFiles(config)
         self.portability = Portability(reactor, now)
         directory = self._inbound(numbers)
         room = DiskRoom(state_dir, config.store.min_free, now)
         self.attachments = Attachments(
-            store, files, now, random, self._in_thread, room.has_room,
+            store, files, now, random, self.in_thread, room.has_room,
             lambda: self.config.attachments,
         )  # fmt: skip
         self.core = Core(
             config, store, now, new_id, mac_key, self.keys, directory, self.dispatch, self.channels, self.texts,
-            self.applications, self.attachments, self.changes, self.metrics, room.has_room, calendars, self._openings,
+            self.applications, self.attachments, self.changes, self.metrics, room.has_room,
+            Router(config, calendars, self.number_files.lists), self._openings,
             self.number_files, self.portability,
         )  # fmt: skip
         self.hold = self.core.hold = Hold(store, now, self.dispatch, self.deadlines)
@@ -209,36 +212,44 @@ class Parts:
             wording,
             options.day_limit,
             sources,
+            self.costs,
         )
         # SMPP paces itself, part by part.
         rate = options.rate if to_devices else None
         return Way(line, facts, rate, kept)
 
-    def configure(self, config: Config, calendars: Mapping[str, Calendar], numbers: NumberFiles | None = None) -> None:
-        """From now on this configuration holds, with these calendars and number lists of it (None: they are read here,
-        which waits for the disk); its lines are the caller's business."""
+    def configure(
+        self,
+        config: Config,
+        calendars: Mapping[str, Calendar],
+        numbers: NumberFiles | None = None,
+        router: Router | None = None,
+    ) -> None:
+        """From now on this configuration holds, with these calendars, number lists and this router of it (None: they
+        are made here, which takes its time); its lines are the caller's business."""
         numbers = NumberFiles(config) if numbers is None else numbers
         self.config = config
         self.days = Days(zone_of(config))
         self.openings = Openings(calendars)
         self.wordings = wordings(config)
+        self.costs = Costs(config, self.wordings, self._operator_of)
         self.texts.router = _inbound_router(config, numbers)
         self.texts.registers = _registers(config)
         suffixes = _suffixes(config)
         for name, way in self.dispatch.ways.items():
             way.facts = structs.replace(way.facts, sources=suffixes.sources(name))
             if name in self.wordings:
-                way.facts = structs.replace(way.facts, wording=self.wordings[name])
+                way.facts = structs.replace(way.facts, wording=self.wordings[name], costs=self.costs)
         self.number_files = numbers
-        self.core.configure(config, calendars, numbers)
+        self.core.configure(config, router or Router(config, calendars, numbers.lists), numbers)
 
     def numbers_of(self, config: Config) -> Awaitable[NumberFiles]:
         """The number lists and ported numbers of a configuration. ConfigError: a file cannot be used."""
-        return self._in_thread(lambda: NumberFiles(config))
+        return self.in_thread(lambda: NumberFiles(config))
 
     def refresh_numbers(self) -> None:
         """Sees to it that files with numbers are read again if they changed; waits for nothing."""
-        refreshing = Deferred.fromCoroutine(self.number_files.refresh(self.clock.now_ms(), self._in_thread))
+        refreshing = Deferred.fromCoroutine(self.number_files.refresh(self.clock.now_ms(), self.in_thread))
         refreshing.addErrback(lambda failure: self._log.failure("number files were not read again", failure=failure))
 
     async def look_again(self) -> int:
@@ -268,6 +279,9 @@ class Parts:
         known = self.config.priority.get(priority)
         return Backoff() if known is None else Backoff(known.retry.first, known.retry.cap)
 
+    def _operator_of(self, number: str | None) -> str:
+        return self.core.operators.of(number)
+
     def _is_urgent(self, priority: str) -> bool:
         known = self.config.priority.get(priority)
         return known is not None and known.urgent
@@ -281,7 +295,8 @@ class Parts:
         known = self.channels.get(channel)
         return known is not None and known.carries_text
 
-    def _in_thread(self, work: Callable[[], T]) -> Awaitable[T]:
+    def in_thread(self, work: Callable[[], T]) -> Awaitable[T]:
+        """What would hold the reactor up."""
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work)
 
     def _pause(self, ms: int) -> Awaitable[None]:
@@ -361,11 +376,6 @@ def _secret(path: Path, random: RandomBytes) -> bytes:
     if not path.exists():
         write_private(path, random(SECRET_BYTES))
     return path.read_bytes()
-
-
-def zone_of(config: Config) -> tzinfo:
-    """The zone whose days limits count by."""
-    return parse_zone(config.daemon.timezone) or UTC
 
 
 def lines_of(config: Config) -> dict[LineName, LineOptions]:

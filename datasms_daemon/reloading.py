@@ -21,6 +21,7 @@ from datasms_daemon.listeners import Listeners
 from datasms_daemon.model import LineName, Reloaded, RunningConfiguration
 from datasms_daemon.ops.systemd import Notifier
 from datasms_daemon.rules.calendars import Calendar
+from datasms_daemon.rules.routing import Router
 from datasms_daemon.store import operations
 from datasms_daemon.store.operations import LineRow
 
@@ -35,6 +36,7 @@ class _Made(NamedTuple):
     channels: dict[str, IOperatedChannel]
     calendars: Mapping[str, Calendar]
     numbers: NumberFiles
+    router: Router
     makers: Makers
 
 
@@ -100,17 +102,20 @@ class Reloading:
         return Reloaded(changes=different, warnings=loaded.warnings, hash=loaded.hash)
 
     async def _make(self) -> _Made:
-        loaded = load_with_warnings(self._path, self._env)
+        # A thousand rules take a second to read and to compile: meanwhile the reactor goes on.
+        loaded = await self._parts.in_thread(lambda: load_with_warnings(self._path, self._env))
         config = loaded.config
         if fixed := changes_needing_restart(self._config, config):
             raise DatasmsError(f"these need a restart: {', '.join(fixed)}")
         numbers = await self._parts.numbers_of(config)
+        calendars = await self._parts.in_thread(lambda: calendars_of(config))
+        router = await self._parts.in_thread(lambda: Router(config, calendars, numbers.lists))
         old = lines_of(self._config)
         drivers = {
             name: self._parts.line(options) for name, options in lines_of(config).items() if old.get(name) != options
         }
         makers = self._parts.applications.makers(config.application)
-        made = _Made(loaded, drivers, self._parts.channels_of(config), calendars_of(config), numbers, makers)
+        made = _Made(loaded, drivers, self._parts.channels_of(config), calendars, numbers, router, makers)
         self._listeners.reload_certificates()
         return made
 
@@ -120,7 +125,7 @@ class Reloading:
         wanted = lines_of(config)
         self._config = config
         parts.channels.use(made.channels)
-        parts.configure(config, made.calendars, made.numbers)
+        parts.configure(config, made.calendars, made.numbers, made.router)
         stopping: list[ILine] = []
         for name in [name for name in parts.dispatch.ways if name not in wanted]:
             if (way := parts.dispatch.remove(name)) is not None:

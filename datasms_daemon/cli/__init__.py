@@ -22,6 +22,7 @@ from datasms_daemon.cli import (
     messages,
     operations,
     queue,
+    reports,
     rules,
     senders,
 )
@@ -88,6 +89,7 @@ for _command in (
     configuration.config,
     configuration.reload,
     rules.rules,
+    reports.report,
     operations.backup,
     operations.restore,
     operations.check_config,

@@ -18,7 +18,7 @@ from datasms_daemon.config.check_texts import check_texts
 from datasms_daemon.config.options import driver_of, drivers_of, element_of, options_of
 from datasms_daemon.config.problems import Problems, below
 from datasms_daemon.config.records import Config, Http, SmppLine
-from datasms_daemon.config.references import check_name, leads_back, one_of
+from datasms_daemon.config.references import check_name, check_operators, leads_back, one_of
 from datasms_daemon.config.units import format_duration, format_size, parse_listen
 from datasms_daemon.rules.inbound import APP
 from datasms_daemon.rules.numbers import is_country, normalise
@@ -145,6 +145,7 @@ def _lines(config: Config, problems: Problems) -> None:
             problems.add(below(place, "name"), wrong, "another name", line.name)
         if isinstance(line, SmppLine):
             _smpp(place, line, problems)
+            check_operators(below(place, "prices"), tuple(line.prices), config, problems)
         backup = backups[line.name]
         if backup is not None and backup not in backups:
             problems.add(below(place, "backup"), "there is no such line", one_of(backup, backups), backup)

@@ -11,6 +11,9 @@ Duration = NewType("Duration", int)
 Size = NewType("Size", int)
 """Bytes; written ``15M``."""
 
+Price = NewType("Price", int)
+"""Millionths of the currency's unit; written ``0.9``."""
+
 SECOND = 1_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE

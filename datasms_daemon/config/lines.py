@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from datasms_daemon.config.kinds import MINUTE, SECOND, Duration
+from datasms_daemon.config.kinds import MINUTE, SECOND, Duration, Price
 from datasms_daemon.config.texts import LineTextOptions
 from datasms_daemon.model import LineName, Secret
 
@@ -42,6 +42,13 @@ class SmsLine(Line, frozen=True, kw_only=True):
     alphabet: Annotated[
         Literal["gsm", "latin-1", "ascii"], Meta(description="What the SMSC takes data_coding 0 for")
     ] = "gsm"
+    price: Annotated[
+        Price | None, Meta(description="Of one part, in [daemon] currency; none: nobody knows", examples=[900_000])
+    ] = None
+    prices: Annotated[
+        dict[str, Price],
+        Meta(description="Of one part by operator, before price", examples=[{"o2": 800_000, "unknown": 1_200_000}]),
+    ] = {}
     outside: Annotated[
         Literal["ucs2", "replace"],
         Meta(description="Characters outside the alphabet: send all as ucs2, or replace them by what looks alike"),

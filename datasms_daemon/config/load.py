@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Mapping
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import cast
 
@@ -15,6 +16,7 @@ from datasms_daemon.config.files import Files, default_state_dir
 from datasms_daemon.config.problems import Problems
 from datasms_daemon.config.reader import Reader
 from datasms_daemon.config.records import Config
+from datasms_daemon.config.units import parse_zone
 from datasms_daemon.errors import ConfigError
 from datasms_daemon.model import Record
 from datasms_daemon.rules.numbers import normalise
@@ -66,6 +68,11 @@ def changes_needing_restart(old: Config, new: Config) -> list[str]:
         "mxservice.listen": (old.mxservice.listen, new.mxservice.listen),
     }
     return [name for name, (before, after) in options.items() if before != after]
+
+
+def zone_of(config: Config) -> tzinfo:
+    """The zone whose days and months limits, quotas and reports count by."""
+    return parse_zone(config.daemon.timezone) or UTC
 
 
 def _content(path: Path, problems: Problems) -> bytes:

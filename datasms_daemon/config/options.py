@@ -11,7 +11,7 @@ from typing import Annotated, Literal, NewType, TypeGuard, Union, get_args, get_
 import msgspec
 from msgspec import NODEFAULT, Meta
 
-from datasms_daemon.config.kinds import Duration, Options, Size
+from datasms_daemon.config.kinds import Duration, Options, Price, Size
 from datasms_daemon.model import Record, Secret
 
 
@@ -109,8 +109,8 @@ def expected(kind: object, meta: Meta) -> str:
 
 
 def plain(kind: object) -> object:
-    """The type that values of ``kind`` have, but for the spans and sizes, which are written in their own way."""
-    while isinstance(kind, NewType) and kind not in (Duration, Size):
+    """The type that values of ``kind`` have, but for spans, sizes and prices, which are written in their own way."""
+    while isinstance(kind, NewType) and kind not in (Duration, Size, Price):
         kind = kind.__supertype__
     return kind
 
@@ -124,6 +124,7 @@ _SIMPLE: dict[object, str] = {
     Secret: "a text in quotes",
     Duration: "a time such as 90s, 5m, 2h or 3d",
     Size: "a size such as 500K, 15M or 2G",
+    Price: "a price such as 0.9, at most six decimals",
 }
 
 

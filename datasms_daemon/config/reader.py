@@ -12,7 +12,7 @@ from typing import Final, cast
 from msgspec import Meta
 
 from datasms_daemon.config.files import Files
-from datasms_daemon.config.kinds import Duration, Options, Size
+from datasms_daemon.config.kinds import Duration, Options, Price, Size
 from datasms_daemon.config.options import (
     Option,
     drivers_of,
@@ -26,7 +26,7 @@ from datasms_daemon.config.options import (
     words_of,
 )
 from datasms_daemon.config.problems import Problems, below, nearest
-from datasms_daemon.config.units import parse_duration, parse_size
+from datasms_daemon.config.units import parse_duration, parse_price, parse_size
 from datasms_daemon.model import Secret
 
 LATER_OPTIONS = frozenset({"proxy"})
@@ -184,6 +184,9 @@ class Reader:
             number = (parse_duration if kind is Duration else parse_size)(raw) if isinstance(raw, str) else None
             too_long = kind is Duration and number is not None and number > _LONGEST_MS
             return self._refuse(raw, place, "cannot be read", right) if number is None or too_long else number
+        if kind is Price:
+            price = parse_price(raw)
+            return self._refuse(raw, place, "is no price", right) if price is None else price
         if kind is str:
             is_right = isinstance(raw, str) and len(raw) <= (meta.max_length or 1000)
         elif kind is bool:

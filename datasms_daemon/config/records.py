@@ -68,6 +68,9 @@ class Daemon(Options, frozen=True, kw_only=True):
         ),
     ] = None
     country: Annotated[str, Meta(description="How national phone numbers are read (ISO 3166 letters)")] = "CZ"
+    currency: Annotated[
+        str, Meta(description="What prices and reports are in; only shown", max_length=8, examples=["CZK"])
+    ] = ""
     timezone: Annotated[
         str, Meta(description="Whose days and months limits, quotas and reports count by", examples=["Europe/Prague"])
     ] = "UTC"

@@ -15,7 +15,7 @@ import msgspec
 
 from datasms_daemon.config.applications import Application
 from datasms_daemon.config.check_inbound import OUT_ONLY
-from datasms_daemon.config.kinds import Duration, Options, Size
+from datasms_daemon.config.kinds import Duration, Options, Price, Size
 from datasms_daemon.config.options import (
     Option,
     driver_of,
@@ -28,7 +28,7 @@ from datasms_daemon.config.options import (
     words_of,
 )
 from datasms_daemon.config.records import Config, InboundRule
-from datasms_daemon.config.units import format_duration, format_size
+from datasms_daemon.config.units import format_duration, format_price, format_size
 from datasms_daemon.model import Secret
 
 _WIDTH = 116
@@ -184,6 +184,8 @@ def _span(kind: object, value: object) -> str:
         return f'"{format_duration(value)}"'
     if kind is Size and isinstance(value, int):
         return f'"{format_size(value)}"'
+    if kind is Price and isinstance(value, int):
+        return format_price(value)
     if isinstance(value, Mapping):
         inner = value_of(kind)
         return "{ " + ", ".join(f"{_key(name)} = {_span(inner, each)}" for name, each in value.items()) + " }"

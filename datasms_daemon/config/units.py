@@ -5,10 +5,12 @@ from __future__ import annotations
 import ipaddress
 import re
 from datetime import UTC, tzinfo
+from decimal import Decimal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from datasms_daemon.config.kinds import DAY, HOUR, MINUTE, SECOND
 
+MOST_MONEY = 1_000_000
 _DURATIONS = {"d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND}
 _SIZES = {"G": 1 << 30, "M": 1 << 20, "K": 1 << 10}
 _WRITTEN = re.compile(r"([1-9][0-9]{0,8})([a-zA-Z])")
@@ -33,6 +35,20 @@ def parse_size(text: str) -> int | None:
 def format_size(size: int) -> str:
     """As ``parse_size`` reads it. Whole kilobytes only."""
     return _format(size, _SIZES)
+
+
+def parse_price(number: object) -> int | None:
+    """Millionths of ``0.9``, a number of TOML; None when it is no price: negative, too large, or finer than that."""
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= MOST_MONEY:
+        return None
+    # The shortest decimals that mean this float are those that were written.
+    millionths = Decimal(repr(number)) * 1_000_000
+    return int(millionths) if millionths == int(millionths) else None
+
+
+def format_price(millionths: int) -> str:
+    """As ``parse_price`` reads it."""
+    return format((Decimal(millionths) / 1_000_000).normalize(), "f")
 
 
 def parse_listen(text: str) -> tuple[str, int] | None:

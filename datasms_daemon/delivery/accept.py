@@ -339,6 +339,7 @@ class Acceptance:
                 leaving = line.wording.leaving(one.sealed.message, one.sealed.message.sender)
                 assert isinstance(leaving, Leaving), "devices take texts of any length"
                 handover = prepare(db, one.sealed.message, leaving, line, one.opened.n, urgent, reached)
+                line.costs.keep(db, one.sealed.message, one.progress, handover.text)
                 made.setdefault(line.name, []).append(handover)
         for name, handovers in made.items():
             count_handovers(db, lines[name], today, len(handovers), now)

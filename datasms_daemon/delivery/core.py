@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from msgspec import structs
 from twisted.internet.defer import Deferred
@@ -22,6 +22,7 @@ from datasms_daemon.delivery.inbound import InboundTexts
 from datasms_daemon.delivery.keys import Keys
 from datasms_daemon.delivery.number_files import NumberFiles, PortedNumbers
 from datasms_daemon.delivery.portability import Portability
+from datasms_daemon.delivery.reports import report
 from datasms_daemon.errors import DiskFull
 from datasms_daemon.model import (
     AcceptedSubmission,
@@ -43,12 +44,13 @@ from datasms_daemon.model import (
     Progress,
     Recipient,
     Refused,
+    Report,
+    ReportQuery,
     Submission,
 )
 from datasms_daemon.ops.metrics import Metrics
 from datasms_daemon.ops.shield import shield
 from datasms_daemon.rules import lifecycle
-from datasms_daemon.rules.calendars import Calendar
 from datasms_daemon.rules.decisions import Decision
 from datasms_daemon.rules.numbers import normalise
 from datasms_daemon.rules.openings import Openings
@@ -79,7 +81,7 @@ class Core:
         changes: Changes,
         metrics: Metrics,
         has_room: Callable[[], bool],
-        calendars: Mapping[str, Calendar],
+        router: Router,
         openings: Callable[[], Openings],
         numbers: NumberFiles,
         portability: Portability,
@@ -104,14 +106,13 @@ class Core:
         self.hold: Hold
         self._not_ready: str | None = "starting"
         self._portability = portability
-        self.configure(config, calendars, numbers)
+        self.configure(config, router, numbers)
 
-    def configure(self, config: Config, calendars: Mapping[str, Calendar], numbers: NumberFiles) -> None:
+    def configure(self, config: Config, router: Router, numbers: NumberFiles) -> None:
         """From now on these rules and priorities hold; what was accepted keeps its plan."""
         self._config = config
         self._portability.use(None if config.portability.file is None else PortedNumbers(numbers))
-        router = Router(config, calendars, numbers.lists)
-        operators = Operators(config.operator, self._portability.operator)
+        self.operators = operators = Operators(config.operator, self._portability.operator)
         openings = self._openings()
         self._acceptance = Acceptance(config, router, openings, operators, numbers.lists, self._new_id, self._mac_key)
 
@@ -325,6 +326,11 @@ class Core:
         answer, applied = await self._store.write(unit)
         self._changes.applied(applied)
         return answer
+
+    async def report(self, query: ReportQuery) -> Report:
+        """Traffic and money of a span; read beside the writer."""
+        now, config, senders = self._now_ms(), self._config, self._acceptance.senders
+        return await self._store.read(lambda db: report(db, query, now, config, senders))
 
     # --- lines -------------------------------------------------------------------------------------------------------
 

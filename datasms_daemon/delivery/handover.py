@@ -8,6 +8,7 @@ import msgspec
 from msgspec import structs
 
 from datasms_daemon.crypto import binding
+from datasms_daemon.delivery.costs import Costs
 from datasms_daemon.delivery.wording import Leaving, Wording
 from datasms_daemon.model import (
     Accepted,
@@ -40,7 +41,8 @@ SWEEP = 200
 class LineFacts(msgspec.Struct, frozen=True):
     """What a unit needs to know of a line. ``to_devices``: it goes to the person's devices, which drop repeats.
     ``share``: one place in so many goes to lower ranks. ``wording``: what leaves of a message there. ``day_limit``:
-    hand-overs of a day. ``sources``: the numbers of senders that have one of their own on it."""
+    hand-overs of a day. ``sources``: the numbers of senders that have one of their own on it. ``costs``:
+    the prices of all lines."""
 
     name: LineName
     driver: str
@@ -48,8 +50,9 @@ class LineFacts(msgspec.Struct, frozen=True):
     lease_ms: int
     share: int
     wording: Wording
-    day_limit: int | None = None
-    sources: Mapping[str, str] = {}
+    day_limit: int | None
+    sources: Mapping[str, str]
+    costs: Costs
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -103,6 +106,7 @@ def claim(
             devices = directory.active_devices(db, message.person) if line.to_devices and message.person else ()
             free = once(db, message, devices, shows_text) if n > 1 else devices
             handover = prepare(db, message, leaving, line, n, urgent, free)
+            line.costs.keep(db, message, decision.progress, handover.text)
             to_make.append(structs.replace(handover, held_back=len(free) < len(devices)))
         elif (late := lifecycle.due(progress, now, openings)) is not None:
             moved += messages.apply(db, [late], now)

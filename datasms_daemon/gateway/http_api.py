@@ -15,6 +15,7 @@ from datasms_daemon.gateway.inbound import InboundCalls
 from datasms_daemon.gateway.messages import Messages
 from datasms_daemon.gateway.operations import Operations
 from datasms_daemon.gateway.ports import Core
+from datasms_daemon.gateway.reports import Reports
 from datasms_daemon.gateway.rights import Authorise, GatewayApi, KeyAuthority, local_operator
 from datasms_daemon.gateway.senders import Senders
 from datasms_daemon.gateway.submissions import Submissions
@@ -35,6 +36,7 @@ def make_api(
     InboundCalls(core).add_to(api)
     Directory(core).add_to(api)
     Senders(core).add_to(api)
+    Reports(core).add_to(api)
     Operations(core, metrics_render).add_to(api)
     Audit(core).add_to(api)
     Archive(core).add_to(api)

@@ -38,6 +38,8 @@ from datasms_daemon.model import (
     Problem,
     QuotaReached,
     Refused,
+    Report,
+    ReportQuery,
     StoredAttachment,
     Submission,
     Verdict,
@@ -163,6 +165,9 @@ class Operations(Protocol):
 
     async def audit(self, query: AuditQuery) -> tuple[AuditEntry, ...]:
         """At most ``query.limit`` entries of the audit log, newest first."""
+
+    async def report(self, query: ReportQuery) -> Report:
+        """Traffic and money of a span."""
 
     def not_ready(self) -> str | None:
         """Why no messages are taken; None when they are."""

@@ -50,6 +50,7 @@ from datasms_daemon.model.queries import (
     MessageQuery,
     SkippedLine,
 )
+from datasms_daemon.model.reports import Report, ReportQuery, ReportRow, Sums
 from datasms_daemon.model.submission import (
     AcceptedMessage,
     AcceptedSubmission,
@@ -170,6 +171,9 @@ __all__ = [
     "Registration",
     "RegistrationState",
     "Reloaded",
+    "Report",
+    "ReportQuery",
+    "ReportRow",
     "RunningConfiguration",
     "Secret",
     "SectionChange",
@@ -179,6 +183,7 @@ __all__ = [
     "StoredAttachment",
     "Submission",
     "Success",
+    "Sums",
     "Unknown",
     "Verdict",
     "WhenClosed",

@@ -106,6 +106,10 @@ CREATE TABLE attempts (
     outcome TEXT,
     reason TEXT,
     late INTEGER NOT NULL DEFAULT 0,
+    operator TEXT,
+    parts INTEGER,
+    cost INTEGER,
+    spares TEXT,
     PRIMARY KEY (message, n)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX attempts_active ON attempts (message) WHERE finished_at IS NULL;

@@ -54,12 +54,16 @@ from datasms_daemon.model import (
     Recipient,
     Refused,
     Reloaded,
+    Report,
+    ReportQuery,
+    ReportRow,
     RunningConfiguration,
     SectionChange,
     SkippedLine,
     Step,
     Submission,
     Success,
+    Sums,
     Verdict,
     WhenClosed,
 )
@@ -177,6 +181,7 @@ class FakeCore:
         self.failure: Exception | None = None
         self.stalled: Deferred[None] | None = None
         self.limited: Limited | None = None
+        self.asked: ReportQuery | None = None
         self._answered: dict[tuple[str, str], tuple[str, AcceptedSubmission]] = {}
         self._watching: dict[MessageId, list[Callable[[], None]]] = {}
         self._made = 0
@@ -361,6 +366,12 @@ class FakeCore:
             return False
         self.phones[device] = replace(self.phones[device], state=DeviceState.REVOKED)
         return True
+
+    async def report(self, query: ReportQuery) -> Report:
+        self.asked = query
+        keys = tuple({"day": "2026-09-21", "cost_centre": None}.get(name, name) for name in query.by)
+        sums = Sums(3, 4, 2, 1, 3_600_000, 1, 2, 1_800_000)
+        return Report(query.since or NOW - DAY, query.until or NOW, (ReportRow(keys, sums),))
 
     async def lines(self) -> tuple[LineView, ...]:
         return tuple(map(self._line, LINES))

@@ -309,6 +309,17 @@ def test_what_holds_for_a_sender_is_shown_and_an_unknown_one_is_told(datasms: Cl
     assert "neither the configuration nor a key names a sender nobody" in datasms.errors
 
 
+def test_a_report_sums_up_by_what_was_asked(datasms: Cli) -> None:
+    datasms("send", "603123456", "a text to be counted")
+    items = datasms.json("report", "--by", "sender,day")["items"]
+    assert sum(item["messages"] for item in items) >= 1
+    assert {item["sender"] for item in items} >= {"local"}
+    head, *rows = datasms("report", "--by", "sender", "--csv").splitlines()
+    assert head == "sender,messages,delivered,failed,parts,cost,avoided,avoided_parts,saved"
+    assert any(row.startswith("local,") for row in rows)
+    assert "money" not in datasms("report").splitlines()[0]
+
+
 def test_a_backup_of_a_running_daemon_is_whole_and_opens(stage: Stage, datasms: Cli, tmp_path: Path) -> None:
     id_ = datasms.json("send", NUMBER, "in the backup", "--send-at", "2099-01-01T08:00:00Z")["messages"][0]["id"]
     copy = tmp_path / "copy.sqlite3"

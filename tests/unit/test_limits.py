@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 
 from datasms_daemon.config.kinds import Duration
 from datasms_daemon.config.limits import Flood
-from datasms_daemon.config.records import SenderGroup, SenderOptions
+from datasms_daemon.config.records import Sender, SenderGroup
 from datasms_daemon.model import (
     AcceptedSubmission,
     Draft,
@@ -69,7 +69,7 @@ def world(tmp_path: Path) -> World:
 
 
 def test_a_day_quota_ends_with_the_day(world: World) -> None:
-    world.configure(sender={"crm": SenderOptions(day_quota=3)})
+    world.configure(sender={"crm": Sender(day_quota=3)})
     assert world.send_many(4) == [True, True, True, False]
     answer = world.send()
     assert answer == Limited("quota", "crm may send 3 messages a day; 0 are left and 1 were asked for", MIDNIGHT)
@@ -78,7 +78,7 @@ def test_a_day_quota_ends_with_the_day(world: World) -> None:
 
 
 def test_a_month_quota_counts_over_days(world: World) -> None:
-    world.configure(sender={"crm": SenderOptions(month_quota=3)})
+    world.configure(sender={"crm": Sender(month_quota=3)})
     assert world.send_many(2) == [True, True]
     world.time.advance(86_400)
     assert world.send_many(2) == [True, False]
@@ -91,7 +91,7 @@ def test_a_month_quota_counts_over_days(world: World) -> None:
 
 def test_a_submission_that_does_not_fit_whole_is_refused_whole(world: World) -> None:
     """I3."""
-    world.configure(sender={"crm": SenderOptions(day_quota=3)})
+    world.configure(sender={"crm": Sender(day_quota=3)})
     two = draft(recipients=(Recipient("/to/0", number=NUMBER), Recipient("/to/1", number=OTHER)))
     assert isinstance(world.send(two), AcceptedSubmission)
     assert isinstance(world.send(two), Limited)
@@ -101,7 +101,7 @@ def test_a_submission_that_does_not_fit_whole_is_refused_whole(world: World) -> 
 
 def test_a_repeat_of_an_answered_request_is_answered_and_not_counted(world: World) -> None:
     """I5."""
-    world.configure(sender={"crm": SenderOptions(day_quota=2)})
+    world.configure(sender={"crm": Sender(day_quota=2)})
     answers = [world.send(key="k") for _ in range(5)]
     assert all(isinstance(answer, AcceptedSubmission) for answer in answers)
     assert world.send_many(2) == [True, False]
@@ -116,18 +116,18 @@ def test_each_sender_has_the_quota_of_its_group_for_itself(world: World) -> None
 
 def test_a_quota_that_is_new_counts_what_was_sent_before(world: World) -> None:
     world.send_many(3)
-    world.configure(sender={"crm": SenderOptions(day_quota=4)})
+    world.configure(sender={"crm": Sender(day_quota=4)})
     assert world.send_many(2) == [True, False]
 
 
 def test_what_is_refused_for_another_reason_is_not_counted(world: World) -> None:
-    world.configure(sender={"crm": SenderOptions(day_quota=1)})
+    world.configure(sender={"crm": Sender(day_quota=1)})
     assert isinstance(world.send(draft(recipients=(Recipient("/to/0", person=PersonId("no")),))), Refused)
     assert world.send_many(1) == [True]
 
 
 def test_old_spans_are_forgotten_and_the_present_ones_are_not(world: World) -> None:
-    world.configure(sender={"crm": SenderOptions(day_quota=9, month_quota=99)})
+    world.configure(sender={"crm": Sender(day_quota=9, month_quota=99)})
     world.send()
     for days in (0, 75):
         world.time.advance(days * 86_400)
