@@ -162,7 +162,7 @@ class Parts:
         )  # fmt: skip
         self.hold = self.core.hold = Hold(store, now, self.dispatch, self.deadlines)
         listed = ErasureList(database_path(config))
-        self.erasure = Erasure(store, now, listed, self._in_thread, self.changes, self._revoked)
+        self.erasure = Erasure(store, now, listed, self.in_thread, self.changes, self._revoked)
         self.archive = self.core.archive = Archive(store, now, lambda: self.config, self.erasure)
 
     def _accept(self, asked: Submission) -> Awaitable[AcceptedSubmission | Refused | Limited | KeyReused]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from msgspec import structs
 from twisted.internet.defer import Deferred
 
 from datasms_daemon.config.records import Config, SenderOptions
@@ -23,6 +22,7 @@ from datasms_daemon.delivery.keys import Keys
 from datasms_daemon.delivery.number_files import NumberFiles, PortedNumbers
 from datasms_daemon.delivery.portability import Portability
 from datasms_daemon.delivery.reports import report
+from datasms_daemon.delivery.resending import again, why_not
 from datasms_daemon.errors import DiskFull
 from datasms_daemon.model import (
     AcceptedSubmission,
@@ -30,7 +30,6 @@ from datasms_daemon.model import (
     AuditQuery,
     Conflict,
     Dossier,
-    Draft,
     Event,
     Explanation,
     Inbound,
@@ -42,7 +41,6 @@ from datasms_daemon.model import (
     MessageId,
     MessageQuery,
     Progress,
-    Recipient,
     Refused,
     Report,
     ReportQuery,
@@ -282,9 +280,9 @@ class Core:
             return Conflict(found.progress.state, "it is still under way")
         if not await self._store.read(lambda db: retention.is_whole(db, id_)):
             return Conflict(found.progress.state, "its text is not kept any more")
-        answer = await self.accept(_again(found))
+        answer = await self.accept(again(found))
         if not isinstance(answer, AcceptedSubmission):
-            return Conflict(found.progress.state, _why_not(answer))
+            return Conflict(found.progress.state, why_not(answer))
         now = self._now_ms()
         await self._store.write(lambda db: operations.audit(db, now, by, "resent", id_))
         return answer.messages[0].id
@@ -375,29 +373,3 @@ class Core:
         way.resumed = way.resumed or lifts
         self._dispatch.wake(line)
         return next((view for view in await self.lines() if view.name == line), None)
-
-
-def _why_not(answer: Refused | Limited | KeyReused) -> str:
-    match answer:
-        case Refused():
-            return answer.problems[0].detail
-        case Limited():
-            return answer.detail
-        case KeyReused():
-            return "it was sent before"
-
-
-def _again(found: Dossier) -> Submission:
-    message = found.message
-    if message.person is not None:
-        recipient = Recipient("/to/0", person=message.person)
-    else:
-        recipient = Recipient("/to/0", number=message.to)
-    # Notices are made anew, by the classes of now.
-    own = {line: text for line, text in message.per_line.items() if not text.notice}
-    draft = Draft(
-        (recipient,), message.text, message.priority, message.title, message.class_, reference=message.reference,
-        per_line=own, resend_of=message.id, cost_centre=message.cost_centre, nomodify=message.nomodify,
-        attachments=tuple(one.id for one in message.attachments),
-    )  # fmt: skip
-    return Submission(message.sender, (structs.replace(draft),))
