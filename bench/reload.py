@@ -1,4 +1,4 @@
-"""A reload of 1,000 rules and 50 calendars while the daemon answers: how long its reactor is held up.
+"""A reload of 1,000 rules, 50 calendars and 10,000 numbers while the daemon answers: how long its reactor is held up.
 
 The load asks for a sign of life all the time; how long the longest answer took is the longest turn.
 """
@@ -10,13 +10,19 @@ import threading
 import time
 from collections.abc import Callable
 
+from bench.accept import number
 from bench.measure import Figure, Settings
 from bench.processes import Daemon, write_certificate
 
 RULES = 1_000
 CALENDARS = 50
+NUMBERS = 10_000
 RELOADS = 5
 POLL_S = 0.001
+LIST = """
+[number_list.vip]
+file = "vip.txt"
+"""
 CALENDAR = """
 [calendar.office{n}]
 timezone = "Europe/Prague"
@@ -27,7 +33,7 @@ exceptions = {{ 2026-12-24 = "closed", 2026-12-31 = ["08:00-12:00", "13:00-14:00
 RULE = """
 [[rule]]
 name = "rule {n} of reload {reload}"
-when = {{ sender = ["app{n}"], calendar = ["office{calendar}"], recipient = ["^\\\\+4206{n:04}"] }}
+when = {{ sender = ["app{n}"], calendar = ["office{calendar}"], recipient = ["$vip", "^\\\\+4206{n:04}"] }}
 steps = [{{ line = "datasms" }}]
 """
 
@@ -61,18 +67,20 @@ class Pulse:
 def run(settings: Settings) -> list[Figure]:
     """Reloads one after the other, each with other rules."""
     write_certificate(settings.directory)
+    vip = "".join(f"{number(index)}\n" for index in range(NUMBERS))
+    (settings.directory / "vip.txt").write_text(vip, "ascii")
     daemon = Daemon(settings.directory, configuration(0), settings.profile)
     with daemon:
         daemon.start()
         quiet = longest(daemon, lambda: time.sleep(2))
         took, turns = [], []
-        for number in range(1, RELOADS + 1):
-            daemon.configure(configuration(number))
+        for reload in range(1, RELOADS + 1):
+            daemon.configure(configuration(reload))
             began = time.monotonic()
             turns.append(longest(daemon, lambda: daemon.operator.send("POST", "/v1/reload")))
             took.append((time.monotonic() - began) * 1000)
     return [
-        Figure("reload: 1,000 rules, 50 calendars, from asked to in use", "", "ms", took),
+        Figure("reload: 1,000 rules, 50 calendars, 10,000 numbers, from asked to in use", "", "ms", took),
         Figure("reload: longest turn of the reactor", "< 50", "ms", turns),
         Figure("reload: longest turn when nothing happens", "", "ms", [quiet]),
     ]
@@ -92,4 +100,4 @@ def configuration(reload: int) -> str:
     """The whole of it; the rules of each reload are others."""
     calendars = [CALENDAR.format(n=n) for n in range(CALENDARS)]
     rules = [RULE.format(n=n, reload=reload, calendar=n % CALENDARS) for n in range(RULES)]
-    return "".join([*calendars, *rules])
+    return "".join([LIST, *calendars, *rules])

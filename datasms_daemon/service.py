@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping
@@ -117,6 +118,9 @@ class DaemonService(Service):
         await store.write(lambda db: operations.audit(db, clock.now_ms(), "daemon", "started", self._loaded.hash))
         parts.core.set_ready(None)
         self._watch_for_reload()
+        # What is here now stays: the collector need not look at it again, which holds the reactor up.
+        gc.collect()
+        gc.freeze()
         self._announce()
 
     def _announce(self) -> None:
