@@ -6,7 +6,8 @@ import click
 
 from datasms_daemon.cli.output import fields, table
 from datasms_daemon.cli.session import Group, Session, with_values
-from datasms_daemon.gateway.records import InboundExplanationView, Items
+from datasms_daemon.gateway.inbound_records import InboundExplanationView
+from datasms_daemon.gateway.records import Items
 from datasms_daemon.model import ApplicationView
 from datasms_daemon.ops.printable import printable
 from datasms_daemon.web.client import Refusal

@@ -17,6 +17,7 @@ from datasms_daemon.config.records import Config
 from datasms_daemon.crypto import binding
 from datasms_daemon.delivery.handover import LineFacts, count_handovers, prepare
 from datasms_daemon.delivery.limits import check_flood, check_quota
+from datasms_daemon.delivery.recipients import Recipients, Target, attached
 from datasms_daemon.delivery.wording import Leaving, wordings
 from datasms_daemon.model import (
     AcceptedMessage,
@@ -33,7 +34,6 @@ from datasms_daemon.model import (
     LineName,
     Message,
     MessageId,
-    PersonId,
     Problem,
     Progress,
     Recipient,
@@ -51,14 +51,13 @@ from datasms_daemon.rules.operators import UNKNOWN, Operators
 from datasms_daemon.rules.pipeline import TooLong
 from datasms_daemon.rules.routing import Facts, Routed, Router
 from datasms_daemon.rules.senders import Permission, Senders, permission
-from datasms_daemon.store import attachments, directory, messages, operations
+from datasms_daemon.store import attachments, messages, operations
 from datasms_daemon.store.messages import NewMessage, Sealed
 from datasms_daemon.store.store import Db
 
 # Those who have keys; their number has no bound, what is remembered of them has.
 _REMEMBERED = 4096
 
-NO_GROUPS: frozenset[str] = frozenset()
 NO_LINES: frozenset[LineName] = frozenset()
 
 
@@ -68,17 +67,6 @@ class Taken(msgspec.Struct, frozen=True):
     answer: AcceptedSubmission | Refused | Limited | KeyReused
     handovers: Mapping[LineName, tuple[Handover, ...]] = {}
     placed: tuple[Progress, ...] = ()
-
-
-class Target(msgspec.Struct, frozen=True):
-    """One person or number a draft goes to, with what routing must know of it."""
-
-    to: str | None
-    person: PersonId | None
-    pointer: str
-    groups: frozenset[str] = NO_GROUPS
-    devices: tuple[Device, ...] = ()
-    calendars: tuple[str, ...] = ()
 
 
 class Acceptance:
@@ -107,6 +95,9 @@ class Acceptance:
         self._permission = lru_cache(_REMEMBERED)(self._permitted)
         self._wordings = wordings(config)
         self._classes = Classes(config.class_)
+        self._recipients = Recipients(
+            self._classes, self._permission, reads_groups=router.reads_groups, has_calendars=bool(config.calendar)
+        )
 
     def take(
         self, db: Db, submission: Submission, now: int, day: Day, lines: Mapping[LineName, LineFacts],
@@ -117,8 +108,8 @@ class Acceptance:
         asked = submission.idempotency
         if asked is not None and (before := operations.answered(db, submission.sender, asked)) is not None:
             return Taken(_replayed(*before))
-        targets, problems = self._targets(db, submission)
-        attached = _attached(db, submission, now, problems)
+        targets, problems = self._recipients.targets(db, submission)
+        files_of = attached(db, submission, now, problems)
         if problems:
             return Taken(Refused(tuple(problems)))
         if (limited := self._limited(db, submission, targets, now, day)) is not None:
@@ -126,7 +117,7 @@ class Acceptance:
         id_ = self._new_id()
         placed = [
             (self._message(submission, id_, draft, target, files, now, unusable), target.devices)
-            for draft, found, files in zip(submission.drafts, targets, attached, strict=True)
+            for draft, found, files in zip(submission.drafts, targets, files_of, strict=True)
             for target in found
         ]
         new = self._claim([one for one, _ in placed], now, lines, room)
@@ -144,8 +135,8 @@ class Acceptance:
         self, db: Db, submission: Submission, now: int, unusable: frozenset[LineName] = NO_LINES
     ) -> tuple[Explanation, ...] | Refused:
         """How each recipient's message would go at that moment, and why; nothing is stored."""
-        targets, problems = self._targets(db, submission)
-        _attached(db, submission, now, problems)
+        targets, problems = self._recipients.targets(db, submission)
+        attached(db, submission, now, problems)
         if problems:
             return Refused(tuple(problems))
         return tuple(
@@ -161,7 +152,7 @@ class Acceptance:
         recipient = Recipient("/to/0", number=message.to, person=message.person if message.to is None else None)
         draft = Draft((recipient,), message.text, message.priority, message.title, message.class_)
         submission = Submission(message.sender, (draft,))
-        targets, problems = self._targets(db, submission)
+        targets, problems = self._recipients.targets(db, submission)
         if problems:
             return Refused(tuple(problems))
         ((target,),) = targets
@@ -189,57 +180,8 @@ class Acceptance:
 
     def numbers(self, db: Db, submission: Submission) -> list[str]:
         """The phone numbers that a submission would go to."""
-        targets, _ = self._targets(db, submission)
+        targets, _ = self._recipients.targets(db, submission)
         return [target.to for found in targets for target in found if target.to is not None]
-
-    # --- who it goes to ----------------------------------------------------------------------------------------------
-
-    def _targets(self, db: Db, submission: Submission) -> tuple[list[list[Target]], list[Problem]]:
-        targets, problems = [], []
-        may = self._permission(submission.sender)
-        for draft in submission.drafts:
-            if draft.class_ is not None and self._classes.names and draft.class_ not in self._classes.names:
-                known = ", ".join(sorted(self._classes.names))
-                problems.append(Problem(f"{draft.pointer}/class", f"unknown class; there are {known}"))
-            if may.priority is not None and not may.priority(draft.priority):
-                problems.append(Problem(f"{draft.pointer}/priority", f"this sender may not use {draft.priority}"))
-            found: dict[tuple[str | None, PersonId | None], Target] = {}
-            for recipient in draft.recipients:
-                reached = self._reached(db, recipient)
-                if isinstance(reached, Problem):
-                    problems.append(reached)
-                elif may.number is not None and (refused := [one for one in reached if not may.number(one.to)]):
-                    problems.append(Problem(recipient.pointer, _refusal(recipient, refused[0])))
-                else:
-                    # One who is named twice, or as himself and in a group, gets the message once.
-                    found |= {(target.to, target.person): target for target in reached}
-            targets.append(list(found.values()))
-        return targets, problems
-
-    def _reached(self, db: Db, recipient: Recipient) -> list[Target] | Problem:
-        pointer = recipient.pointer
-        if recipient.number is not None:
-            owner = directory.owner(db, recipient.number)
-            if owner is None:
-                return [Target(recipient.number, None, pointer)]
-            return [self._target(db, owner, recipient.number, pointer)]
-        if recipient.person is not None:
-            if directory.person(db, recipient.person) is None:
-                return Problem(pointer, f"there is no person {recipient.person}")
-            return [self._target(db, recipient.person, directory.first_number(db, recipient.person), pointer)]
-        if recipient.group is None:
-            return Problem(pointer, "names nobody")
-        members = directory.members_below(db, recipient.group)
-        if members is None:
-            return Problem(pointer, f"there is no group {recipient.group}")
-        if not members:
-            return Problem(pointer, f"group {recipient.group} has no members")
-        return [self._target(db, member, directory.first_number(db, member), pointer) for member in members]
-
-    def _target(self, db: Db, person: PersonId, number: str | None, pointer: str) -> Target:
-        groups = directory.groups_of(db, person) if self._router.reads_groups else NO_GROUPS
-        calendars = directory.calendars_of(db, person) if self._config.calendar else ()
-        return Target(number, person, pointer, groups, directory.active_devices(db, person), calendars)
 
     # --- what is stored ----------------------------------------------------------------------------------------------
 
@@ -388,13 +330,6 @@ class Acceptance:
         )
 
 
-def _refusal(recipient: Recipient, target: Target) -> str:
-    if recipient.number is not None:
-        return "this sender may not write to this number"
-    among = "" if recipient.group is None else f" in group {recipient.group}"
-    return f"this sender may not write to person {target.person}{among}"
-
-
 def _accepted(now: int, routed: Routed) -> Event:
     detail: dict[str, str | int | bool | None] = {
         "rules": ", ".join(routed.rules) or None,
@@ -403,23 +338,6 @@ def _accepted(now: int, routed: Routed) -> Event:
     if routed.skipped:
         detail["skipped"] = "; ".join(f"{line.line}: {line.reason}" for line in routed.skipped)
     return Event(now, "accepted", detail)
-
-
-def _attached(db: Db, submission: Submission, now: int, problems: list[Problem]) -> list[tuple[Attachment, ...]]:
-    """The attachments of each draft; what is not the sender's or has expired goes to ``problems``."""
-    found = []
-    for draft in submission.drafts:
-        files = dict[str, Attachment]()
-        for index, id_ in enumerate(draft.attachments):
-            known = attachments.of_sender(db, submission.sender, id_, now)
-            if known is None:
-                pointer = f"{draft.pointer}/attachments/{index}"
-                problems.append(Problem(pointer, "there is no such attachment, or it has expired"))
-            else:
-                # One that is named twice is sent once.
-                files[id_] = known.attachment
-        found.append(tuple(files.values()))
-    return found
 
 
 def _replayed(is_same: bool, answer: str) -> AcceptedSubmission | KeyReused:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datasms_daemon.gateway.ports import Core
-from datasms_daemon.gateway.records import (
+from datasms_daemon.gateway.inbound_records import (
     DestinationView,
     InboundExplainRequest,
     InboundExplanationView,
-    Items,
     LookView,
 )
+from datasms_daemon.gateway.ports import Core
+from datasms_daemon.gateway.records import Items
 from datasms_daemon.gateway.rights import OPERATE, GatewayApi
 from datasms_daemon.model import ApplicationView, InboundText, Key, LineName, Problem
 from datasms_daemon.web.bodies import Json

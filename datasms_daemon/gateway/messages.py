@@ -7,11 +7,10 @@ from typing import TypeVar
 
 from twisted.internet.interfaces import IReactorTime
 
+from datasms_daemon.gateway.inbound_records import InboundQuery, InboundView
 from datasms_daemon.gateway.ports import Core
 from datasms_daemon.gateway.records import (
     EventView,
-    InboundQuery,
-    InboundView,
     Items,
     MessageItem,
     MessagesQuery,

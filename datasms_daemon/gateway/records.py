@@ -14,7 +14,6 @@ from datasms_daemon.config.attachments import MOST_A_MESSAGE
 from datasms_daemon.gateway.shapes import (
     END,
     MAX_MESSAGES,
-    PRINTABLE,
     Address,
     AttachmentId,
     BodyText,
@@ -29,7 +28,6 @@ from datasms_daemon.gateway.shapes import (
     Number,
     PageSize,
     Reference,
-    SeqCursor,
     Time,
     TimeText,
     Title,
@@ -151,23 +149,6 @@ class WaitQuery(Request, frozen=True, kw_only=True):
     """How long to wait for a change of something that is not final."""
 
     wait: Wait = 0
-
-
-class InboundQuery(Request, frozen=True, kw_only=True):
-    """Texts from outside after a cursor."""
-
-    limit: PageSize = 50
-    after: SeqCursor = "0"
-    wait: Wait = 0
-
-
-class InboundExplainRequest(Request, frozen=True, kw_only=True):
-    """A text as it might come in: who wrote, by which line or channel, to which number of ours."""
-
-    from_: Annotated[str, Meta(min_length=1, max_length=100, pattern=PRINTABLE)] = msgspec.field(name="from")
-    line: Known
-    text: BodyText
-    to: Annotated[str, Meta(max_length=100, pattern=PRINTABLE)] = ""
 
 
 class PersonRequest(Request, frozen=True, kw_only=True):
@@ -307,42 +288,6 @@ class EventView(Answer, frozen=True):
     at: str
     kind: str
     detail: dict[str, str | int | bool | None]
-
-
-class InboundView(Answer, frozen=True):
-    """A text from outside; ``incomplete``: parts of it never came."""
-
-    id: str
-    line: LineName
-    from_: str = msgspec.field(name="from")
-    to: str
-    text: str
-    at: str
-    person: PersonId | None
-    incomplete: bool
-
-
-class DestinationView(Answer, frozen=True):
-    """Where a text would go, what would be passed on there, and the step or rule that chose it."""
-
-    target: str
-    text: str
-    why: str
-
-
-class LookView(Answer, frozen=True):
-    """A step or rule of inbound routing that was looked at."""
-
-    step: str
-    verdict: str
-
-
-class InboundExplanationView(Answer, frozen=True):
-    """The way of a text from outside; ``person`` is who would have written it."""
-
-    person: str | None
-    destinations: tuple[DestinationView, ...]
-    steps: tuple[LookView, ...]
 
 
 class DeviceView(Answer, frozen=True):

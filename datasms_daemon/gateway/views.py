@@ -10,12 +10,12 @@ import msgspec
 from datasms_daemon.config.units import format_duration
 from datasms_daemon.gateway.admin_records import AuditView
 from datasms_daemon.gateway.explained import ExplanationView, SkippedView, StepView
+from datasms_daemon.gateway.inbound_records import InboundView
 from datasms_daemon.gateway.records import (
     AttachmentView,
     AttemptView,
     DeviceView,
     EventView,
-    InboundView,
     KeyView,
     MessageItem,
     MessageView,
