@@ -276,7 +276,7 @@ class Backend:
         assert isinstance(leaving, Leaving), "devices take texts of any length"
         return InboxItem(
             row.seq, row.id, row.created_at, row.priority, leaving.title, leaving.text, row.valid_until,
-            row.attachments,
+            () if leaving.alone else row.attachments,
         )  # fmt: skip
 
 

@@ -177,7 +177,7 @@ def prepare(
         valid_until=message.valid_until,
         devices=devices,
         source=line.sources.get(message.sender),
-        attachments=message.attachments if devices else (),
+        attachments=message.attachments if devices and not leaving.alone else (),
     )
 
 

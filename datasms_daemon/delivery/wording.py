@@ -27,10 +27,12 @@ class Content(Protocol):
 
 
 class Leaving(msgspec.Struct, frozen=True):
-    """What a person gets on one line."""
+    """What a person gets on one line. ``alone``: in place of a content that may not leave there, so that neither title
+    nor attachments go with it."""
 
     text: str
     title: str | None
+    alone: bool = False
 
 
 class Wording:
@@ -45,9 +47,10 @@ class Wording:
         """What would leave of it; TooLong: nothing may."""
         own = content.per_line.get(self._name) or content.per_line.get(self._driver)
         text = content.text if own is None else own.text
-        title = None if own is not None and own.notice else content.title
+        alone = own is not None and own.notice
+        title = None if alone else content.title
         left = self._pipeline.leaving(Given(text, sender, title, bool(content.nomodify)))
-        return left if isinstance(left, TooLong) else Leaving(left, title)
+        return left if isinstance(left, TooLong) else Leaving(left, title, alone)
 
     def parts(self, text: str) -> int | None:
         """How many SMS a leaving text is; None where it does not travel in parts."""

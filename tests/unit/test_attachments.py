@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 
 from datasms_daemon import assembly
 from datasms_daemon.config.attachments import Attachments as Options
+from datasms_daemon.config.classes import ClassOptions
 from datasms_daemon.config.kinds import DAY, HOUR, Size
 from datasms_daemon.errors import DiskFull, StoreFailed
 from datasms_daemon.model import (
@@ -263,6 +264,18 @@ def test_a_message_takes_its_attachments_to_devices_and_not_to_an_sms(world: Wor
     world.later(11 * 60_000)
     (fallback,) = world.sms.sends
     assert (fallback.text, fallback.attachments) == (handover.text, ())
+
+
+def test_beside_a_notice_no_attachment_leaves(world: World) -> None:
+    """The class keeps its content off the line to devices; what was attached is content too."""
+    world.config = replace(world.config, class_={"internal": ClassOptions(lines=("sms-a",), notice="Ask at the desk")})
+    world.restart()
+    one = world.given()
+    world.sent(one.id, class_="internal")
+    (handover,) = world.push.sends
+    assert (handover.text, handover.attachments) == ("Ask at the desk", ())
+    (item,) = done(Deferred.fromCoroutine(world.daemon.parts.backend.inbox(DeviceId("phone"), 0, 10)))
+    assert (item.text, item.attachments) == ("Ask at the desk", ())
 
 
 @pytest.mark.parametrize("whose", ["nobody's", "another sender's", "an expired one"])
