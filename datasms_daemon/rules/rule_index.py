@@ -173,7 +173,8 @@ def _beginnings(alternatives: Sequence[str], aliases: Mapping[str, Sequence[str]
             if plain is None:
                 return None
             found.append(sign + plain[1])
-        if word.startswith("$") and word[1:] not in aliases:
+        if word.startswith("$") and not aliases.get(word[1:]):
+            # A list, or an alias of nothing: nobody is meant, and not everybody.
             return None
     return found
 
