@@ -80,6 +80,7 @@ class Reports:
             query=ReportRequest,
             answer=ReportAnswer,
             media=(_CSV.decode(),),
+            problems=("invalid",),
         )(self.report)
 
     async def report(self, call: Call[Key, None, ReportRequest]) -> ReportAnswer | Reply:
@@ -100,7 +101,7 @@ class Reports:
         if since is not None and not 0 <= (self._core.now() if until is None else until) - since <= LONGEST_MS:
             problems.append(Problem("/since", "must lie before until, and at most 366 days"))
         if problems:
-            raise HttpProblem("bad_query", "A query parameter cannot be used", problems)
+            raise HttpProblem("invalid", "There is no such report", problems)
         return ReportQuery(since, until, by, sees(key))
 
 

@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 import pytest_twisted
 import trustme
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.endpoints import SSL4ServerEndpoint, TCP4ServerEndpoint
 from twisted.internet.interfaces import IListeningPort, IReactorCore
 from twisted.internet.posixbase import PosixReactorBase
@@ -23,6 +23,7 @@ from datasms_daemon.demo.smsc import Smsc
 from datasms_daemon.errors import ConfigError
 from datasms_daemon.lines.smpp import SmppDriver, smpp_line
 from datasms_daemon.model import Accepted, LineDown, LineState, Outcome, ReceiptState
+from datasms_daemon.rules.parts import joined
 from tests.fakes.json_process import JsonProcess
 from tests.fakes.smpp_host import NUMBER, START, FakeLineHost, handover, smpp_options
 
@@ -125,7 +126,8 @@ async def test_our_line_works_with_the_smpp34_server(world: World) -> None:
     assert await smsc.next() == {"event": "inbound", "statuses": [0, 0]}
     (receipt,) = world.host.receipts
     assert (receipt.provider_ids, receipt.state, receipt.to) == ((str(0xAB05),), ReceiptState.DELIVERED, NUMBER)
-    assert [(text.from_, text.text) for text in world.host.texts] == [(NUMBER, "hello back")]
+    back = joined(world.host.parts, "")
+    assert (back.from_, back.text, back.incomplete) == (NUMBER, "hello back", False)
     refused = await outcome_of(line, "refuse me")
     assert (type(refused).__name__, line.status().reason) == ("Later", "throttled by the SMSC")
 
@@ -197,9 +199,8 @@ async def test_a_line_over_tls_binds_when_the_name_is_right(
     line = world.line(port, tls=True, ca_file=ca_file(authority, tmp_path))
     await world.until(lambda: line.room() > 0)
     assert await outcome_of(line) == Accepted(("a0000001",))
-    (sent,) = smsc.send_inbound(NUMBER, "4636", LONG)[:1]
-    assert await sent == 0
-    assert [text.text for text in world.host.texts] == [LONG]
+    assert set(await gatherResults(smsc.send_inbound(NUMBER, "4636", LONG))) == {0}
+    assert joined(world.host.parts, "").text == LONG
 
 
 @pytest.mark.parametrize("fault", ["wrong name", "unknown authority", "not the system's"])

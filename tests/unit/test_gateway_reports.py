@@ -72,7 +72,7 @@ def test_a_reader_sees_its_own_sums_and_an_operator_everybody_s(gateway: Gateway
 )
 def test_what_cannot_be_asked_is_told(gateway: Gateway, query: str, pointer: str) -> None:
     answer = gateway.report(query)
-    assert (answer.status, answer.json["code"]) == (400, "bad_query")
+    assert (answer.status, answer.json["code"]) == (422, "invalid")
     assert [error["pointer"] for error in answer.json["errors"]] == [pointer]
     assert gateway.core.asked is None
 
