@@ -77,6 +77,8 @@ def run(stage: Stage, random: Random) -> None:
     killer.start()
     try:
         asked = register(stage)
+        # Where the machine is quick, all of them are through before the first one is killed.
+        eventually(lambda: application(stage)["restarts"] > 0, "a killed program is started again", 60)
     finally:
         killer.stop()
     for one in asked[PHONES // 2 :]:
@@ -85,7 +87,6 @@ def run(stage: Stage, random: Random) -> None:
     devices = [stage.daemon.operator("GET", f"/v1/persons/{one['id']}/devices").body["items"] for one in persons]
     assert [len(one) for one in devices] == [1] * PHONES
     eventually(lambda: application(stage)["waiting"] == 0, "all texts are acknowledged", 120)
-    assert application(stage)["restarts"] > 0
     assert killer.kills > 0
 
 
