@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from datasms_daemon.channels._connect import Reactor
 from datasms_daemon.channels._policy import Governed, governed
 from datasms_daemon.channels.fcm import Fcm
 from datasms_daemon.channels.omni import Omni
@@ -32,6 +31,7 @@ from datasms_daemon.config.channels import (
 )
 from datasms_daemon.config.kinds import SECOND, Duration
 from datasms_daemon.crypto.webpush import new_key
+from datasms_daemon.https.connect import Reactor
 from datasms_daemon.interfaces import IChannel, IChannelHost
 from datasms_daemon.model import (
     Content,

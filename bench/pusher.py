@@ -21,14 +21,14 @@ from twisted.internet.task import deferLater
 from bench.kinds import TEXT, TITLE, TTL_MS, Kinds, orders
 from bench.measure import MICRO, percentile
 from bench.serve import serve
-from datasms_daemon.channels._addresses import Hosts
-from datasms_daemon.channels._connect import Reactor
 from datasms_daemon.channels._policy import Governed
-from datasms_daemon.channels._push import Answer, Method, SafeClient
 from datasms_daemon.config.records import DatasmsLine
+from datasms_daemon.https.client import Answer, Method, SafeClient
+from datasms_daemon.https.connect import Reactor
 from datasms_daemon.lines.datasms import DatasmsDriver
 from datasms_daemon.model import Accepted, Device, Handover, LineName, PushOrder
 from datasms_daemon.ops.clock import wall_ms
+from datasms_daemon.rules.addresses import Hosts
 
 CONCURRENCY = 50
 WAITING = 1_000

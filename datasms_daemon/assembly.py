@@ -16,7 +16,6 @@ from twisted.logger import Logger
 
 from datasms_daemon.apps.external import ExternalProgram
 from datasms_daemon.apps.registration import Completed, RegistrationApp
-from datasms_daemon.channels._connect import Reactor as ChannelReactor
 from datasms_daemon.channels.presence import Presence
 from datasms_daemon.config.applications import Application
 from datasms_daemon.config.calendars import calendars_of
@@ -57,6 +56,7 @@ from datasms_daemon.delivery.ways import Way
 from datasms_daemon.delivery.withdrawal import Withdrawals
 from datasms_daemon.delivery.wording import wordings
 from datasms_daemon.errors import ConfigError
+from datasms_daemon.https.connect import Reactor as ChannelReactor
 from datasms_daemon.interfaces import IApplication, ILine, IOperatedChannel
 from datasms_daemon.lines.datasms import DatasmsDriver
 from datasms_daemon.lines.smpp import smpp_line

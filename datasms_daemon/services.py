@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from datasms_daemon.channels._connect import Reactor
 from datasms_daemon.channels._policy import governed
 from datasms_daemon.channels.direct import Direct
 from datasms_daemon.channels.fcm import Fcm
@@ -25,6 +24,7 @@ from datasms_daemon.config.channels import (
 )
 from datasms_daemon.config.records import Config
 from datasms_daemon.crypto.webpush import new_key
+from datasms_daemon.https.connect import Reactor
 from datasms_daemon.interfaces import IChannel, IOperatedChannel
 from datasms_daemon.model import Attachment, PushOrder
 from datasms_daemon.ops.clock import Clock

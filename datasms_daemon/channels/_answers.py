@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from datasms_daemon.channels._push import Failed
+from datasms_daemon.https.client import Failed
 from datasms_daemon.model import Later, LineDown, NotSent, Outcome, Unknown
 
 MAX_RETRY_MS = 3_600_000

@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from datasms_daemon.channels._addresses import netloc
 from datasms_daemon.errors import ConfigError
 from datasms_daemon.model import Record
+from datasms_daemon.rules.addresses import netloc
 
 # Google's libraries put this into ``aud`` whatever the key file's token_uri says.
 AUDIENCE = "https://oauth2.googleapis.com/token"

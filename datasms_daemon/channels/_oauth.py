@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from datasms_daemon.channels._answers import decoded
-from datasms_daemon.channels._push import Answer, Failed
+from datasms_daemon.https.client import Answer, Failed
 from datasms_daemon.model import Later, LineDown, Secret
 
 BEARER = re.compile(r"[A-Za-z0-9._~+/-]+=*")

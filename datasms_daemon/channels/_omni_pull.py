@@ -13,7 +13,7 @@ from twisted.logger import Logger
 
 from datasms_daemon.channels._answers import retry_at
 from datasms_daemon.channels._omni_reports import Report, Told
-from datasms_daemon.channels._push import Answer, Failed
+from datasms_daemon.https.client import Answer, Failed
 
 PULL_S = 15.0
 MAX_PAUSE_S = 300.0

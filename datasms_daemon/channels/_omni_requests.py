@@ -7,11 +7,11 @@ from typing import Literal
 
 import msgspec
 
-from datasms_daemon.channels._addresses import netloc
 from datasms_daemon.config.channels import OmniChannel, OmniStep
 from datasms_daemon.config.kinds import DAY, HOUR, SECOND
 from datasms_daemon.config.units import format_duration
 from datasms_daemon.model import Content, PushOrder, Record
+from datasms_daemon.rules.addresses import netloc
 
 Api = Literal["omni", "messages"]
 

@@ -12,7 +12,6 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from datasms_daemon.channels._addresses import netloc
 from datasms_daemon.channels._places import Place, Places
 from datasms_daemon.config.channels import PushChannel
 from datasms_daemon.interfaces import IChannel, IChannelHost, IHookedChannel, IOperatedChannel
@@ -31,6 +30,7 @@ from datasms_daemon.model import (
     Unknown,
     Verdict,
 )
+from datasms_daemon.rules.addresses import netloc
 from datasms_daemon.rules.breaker import Breaker
 from datasms_daemon.rules.buckets import Bucket
 

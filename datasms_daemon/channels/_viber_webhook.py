@@ -11,8 +11,8 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from datasms_daemon.channels import _viber_content as content
-from datasms_daemon.channels._push import Answer, Failed
 from datasms_daemon.channels._viber_answers import OURS, described, explanation_of, status_of
+from datasms_daemon.https.client import Answer, Failed
 from datasms_daemon.model import Later, LineDown, Secret
 
 FIRST_PAUSE_S = 5.0

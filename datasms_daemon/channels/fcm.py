@@ -8,14 +8,13 @@ from collections.abc import Callable, Mapping
 import msgspec
 from zope.interface import implementer
 
-from datasms_daemon.channels._addresses import Hosts, netloc
 from datasms_daemon.channels._answers import decoded, outcome_of_failure, retry_at, usual
-from datasms_daemon.channels._connect import Reactor
 from datasms_daemon.channels._google import read_service_account
 from datasms_daemon.channels._oauth import AccessToken
-from datasms_daemon.channels._push import Answer, Failed, SafeClient
 from datasms_daemon.config.channels import FcmChannel
 from datasms_daemon.errors import ConfigError
+from datasms_daemon.https.client import Answer, Failed, SafeClient
+from datasms_daemon.https.connect import Reactor
 from datasms_daemon.interfaces import IChannel, IChannelHost
 from datasms_daemon.model import (
     Accepted,
@@ -29,6 +28,7 @@ from datasms_daemon.model import (
     Unknown,
     Verdict,
 )
+from datasms_daemon.rules.addresses import Hosts, netloc
 
 MAX_TTL_S = 2_419_200  # four weeks
 DEFAULT_RETRY_MS = 60_000

@@ -9,9 +9,7 @@ from urllib.parse import quote
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from datasms_daemon.channels._addresses import Hosts, netloc
 from datasms_daemon.channels._answers import outcome_of_failure
-from datasms_daemon.channels._connect import Reactor
 from datasms_daemon.channels._omni_pull import PAGE, Pull
 from datasms_daemon.channels._omni_reports import (
     SUNSET,
@@ -33,11 +31,12 @@ from datasms_daemon.channels._omni_requests import (
     problems_of,
     to_request,
 )
-from datasms_daemon.channels._push import Answer, Failed, Method, SafeClient
 from datasms_daemon.channels._recent import Recent
 from datasms_daemon.config.channels import OmniChannel
 from datasms_daemon.config.kinds import DAY
 from datasms_daemon.errors import ConfigError
+from datasms_daemon.https.client import Answer, Failed, Method, SafeClient
+from datasms_daemon.https.connect import Reactor
 from datasms_daemon.interfaces import IChannelHost, IHookedChannel
 from datasms_daemon.model import (
     HookAnswer,
@@ -52,6 +51,7 @@ from datasms_daemon.model import (
     Verdict,
 )
 from datasms_daemon.ops.printable import printable
+from datasms_daemon.rules.addresses import Hosts, netloc
 
 SEND = {"omni": "/omni/1/advanced", "messages": "/messages-api/1/messages"}
 REPORTS = {"omni": f"/omni/1/reports?limit={PAGE}", "messages": f"/messages-api/1/reports?limit={PAGE}"}

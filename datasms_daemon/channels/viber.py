@@ -11,10 +11,7 @@ from zope.interface import implementer
 
 from datasms_daemon.channels import _viber_content as content
 from datasms_daemon.channels import _viber_hook as callbacks
-from datasms_daemon.channels._addresses import Hosts, netloc
 from datasms_daemon.channels._answers import outcome_of_failure
-from datasms_daemon.channels._connect import Reactor
-from datasms_daemon.channels._push import Answer, Failed, SafeClient
 from datasms_daemon.channels._recent import Recent
 from datasms_daemon.channels._viber_answers import (
     WEBHOOK_NOT_SET,
@@ -30,6 +27,8 @@ from datasms_daemon.channels._viber_content import Link, Sender, Sends, to_sends
 from datasms_daemon.channels._viber_webhook import Webhook
 from datasms_daemon.config.channels import ViberChannel
 from datasms_daemon.errors import ConfigError
+from datasms_daemon.https.client import Answer, Failed, SafeClient
+from datasms_daemon.https.connect import Reactor
 from datasms_daemon.interfaces import IChannelHost, IHookedChannel
 from datasms_daemon.model import (
     Accepted,
@@ -42,6 +41,7 @@ from datasms_daemon.model import (
     PushReceipt,
     Verdict,
 )
+from datasms_daemon.rules.addresses import Hosts, netloc
 
 # How many callbacks and how many people are remembered, for repeats and for what comes in the wrong order.
 REMEMBERED = 10_000

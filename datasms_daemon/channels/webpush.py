@@ -15,10 +15,7 @@ from msgspec import Meta
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from datasms_daemon.channels._addresses import Hosts, netloc
 from datasms_daemon.channels._answers import decoded, outcome_of_failure, retry_at, usual
-from datasms_daemon.channels._connect import Reactor
-from datasms_daemon.channels._push import Answer, Failed, SafeClient
 from datasms_daemon.config.channels import WebPushChannel
 from datasms_daemon.crypto.certificates import write_private
 from datasms_daemon.crypto.webpush import (
@@ -35,6 +32,8 @@ from datasms_daemon.crypto.webpush import (
     vapid_token,
 )
 from datasms_daemon.errors import ConfigError
+from datasms_daemon.https.client import Answer, Failed, SafeClient
+from datasms_daemon.https.connect import Reactor
 from datasms_daemon.interfaces import IChannel, IChannelHost
 from datasms_daemon.model import (
     Accepted,
@@ -49,6 +48,7 @@ from datasms_daemon.model import (
     Secret,
     Verdict,
 )
+from datasms_daemon.rules.addresses import Hosts, netloc
 
 KEY_FILE = "vapid.pem"
 MAX_TTL_S = 2_419_200  # four weeks: the least of what the known services take

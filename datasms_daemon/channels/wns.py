@@ -13,13 +13,12 @@ import msgspec
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from datasms_daemon.channels._addresses import Hosts, netloc
 from datasms_daemon.channels._answers import outcome_of_failure, retry_at, usual
-from datasms_daemon.channels._connect import Reactor
 from datasms_daemon.channels._oauth import AccessToken
-from datasms_daemon.channels._push import Answer, Failed, SafeClient
 from datasms_daemon.config.channels import WnsChannel
 from datasms_daemon.errors import ConfigError
+from datasms_daemon.https.client import Answer, Failed, SafeClient
+from datasms_daemon.https.connect import Reactor
 from datasms_daemon.interfaces import IChannel, IChannelHost
 from datasms_daemon.model import (
     Accepted,
@@ -34,6 +33,7 @@ from datasms_daemon.model import (
     Unknown,
     Verdict,
 )
+from datasms_daemon.rules.addresses import Hosts, netloc
 
 log = Logger()
 

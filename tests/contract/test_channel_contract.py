@@ -17,10 +17,10 @@ from twisted.internet.protocol import Protocol as Connection
 from twisted.internet.protocol import ServerFactory
 from zope.interface.verify import verifyObject
 
-from datasms_daemon.channels._connect import Reactor
 from datasms_daemon.demo import answers
 from datasms_daemon.demo.answers import ScriptedAnswer
 from datasms_daemon.demo.fcm import error
+from datasms_daemon.https.connect import Reactor
 from datasms_daemon.interfaces import IChannel
 from datasms_daemon.model import (
     Accepted,

@@ -11,12 +11,12 @@ import pytest_twisted
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorCore
 
-from datasms_daemon.channels._connect import Reactor
 from datasms_daemon.config.kinds import Duration
 from datasms_daemon.demo import answers
 from datasms_daemon.demo.answers import ScriptedAnswer
 from datasms_daemon.demo.fcm import DemoFcm, refusal
 from datasms_daemon.errors import ConfigError
+from datasms_daemon.https.connect import Reactor
 from datasms_daemon.model import (
     Accepted,
     AddressGone,

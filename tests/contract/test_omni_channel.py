@@ -16,12 +16,12 @@ from twisted.logger import ILogObserver, LogLevel, formatEvent, globalLogPublish
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from datasms_daemon.channels._connect import Reactor
 from datasms_daemon.config.channels import OmniStep
 from datasms_daemon.config.kinds import MINUTE, Duration
 from datasms_daemon.demo import answers
 from datasms_daemon.demo.answers import ScriptedAnswer
 from datasms_daemon.errors import ConfigError
+from datasms_daemon.https.connect import Reactor
 from datasms_daemon.interfaces import IHookedChannel
 from datasms_daemon.model import (
     Accepted,

@@ -13,14 +13,14 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorCore
 from twisted.internet.task import deferLater
 
-from datasms_daemon.channels._addresses import Hosts
-from datasms_daemon.channels._connect import Reactor
-from datasms_daemon.channels._proxy import read_proxy
-from datasms_daemon.channels._push import Failed, SafeClient
 from datasms_daemon.channels.fcm import Fcm
 from datasms_daemon.demo.fcm import DemoFcm
 from datasms_daemon.errors import ConfigError
+from datasms_daemon.https.client import Failed, SafeClient
+from datasms_daemon.https.connect import Reactor
+from datasms_daemon.https.proxy import read_proxy
 from datasms_daemon.model import Accepted, Later, LineDown, Outcome, Secret
+from datasms_daemon.rules.addresses import Hosts
 from tests.contract.rigs.base import TIMEOUT_S, now_ms, order
 from tests.contract.rigs.fcm import FcmRig
 from tests.contract.rigs.omni import MessagesRig, OmniRig

@@ -28,13 +28,13 @@ from twisted.web.http import Request
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
-from datasms_daemon.channels._addresses import Hosts
-from datasms_daemon.channels._connect import Reactor
-from datasms_daemon.channels._push import Answer, Failed, SafeClient
 from datasms_daemon.demo import answers
 from datasms_daemon.demo.answers import Rendered, ScriptedAnswer, answer
 from datasms_daemon.demo.fcm import DemoFcm
 from datasms_daemon.errors import ConfigError
+from datasms_daemon.https.client import Answer, Failed, SafeClient
+from datasms_daemon.https.connect import Reactor
+from datasms_daemon.rules.addresses import Hosts
 
 TIMEOUT_S = 0.6
 

@@ -24,12 +24,12 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import ClientFactory
 from zope.interface import implementer
 
-from datasms_daemon.channels._connect import Reactor
 from datasms_daemon.channels.webpush import WebPush
 from datasms_daemon.channels.wns import Wns
 from datasms_daemon.config.channels import WebPushChannel, WnsChannel
 from datasms_daemon.config.kinds import Duration
 from datasms_daemon.crypto.webpush import new_key
+from datasms_daemon.https.connect import Reactor
 from datasms_daemon.interfaces import IChannel
 from datasms_daemon.model import Accepted, Device, DeviceId, MessageId, Outcome, PersonId, PushOrder, Secret
 from tests.contract.rigs.base import KEYS, now_ms

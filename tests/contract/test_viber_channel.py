@@ -15,11 +15,11 @@ from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from datasms_daemon.channels._connect import Reactor
 from datasms_daemon.channels._viber_answers import described
 from datasms_daemon.config.kinds import Duration
 from datasms_daemon.demo import answers
 from datasms_daemon.errors import ConfigError
+from datasms_daemon.https.connect import Reactor
 from datasms_daemon.interfaces import IHookedChannel
 from datasms_daemon.model import (
     Accepted,

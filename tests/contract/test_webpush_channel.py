@@ -19,13 +19,13 @@ from twisted.internet.interfaces import IHostnameResolver, IHostResolution, IRea
 from twisted.internet.testing import MemoryReactorClock
 from twisted.web.http import Request
 
-from datasms_daemon.channels._connect import Reactor
 from datasms_daemon.channels.webpush import WebPush, topic_of
 from datasms_daemon.config.channels import WebPushChannel
 from datasms_daemon.crypto.webpush import new_key, vapid_key_pem
 from datasms_daemon.demo import answers
 from datasms_daemon.demo.answers import Rendered, ScriptedAnswer
 from datasms_daemon.errors import ConfigError
+from datasms_daemon.https.connect import Reactor
 from datasms_daemon.model import (
     Accepted,
     AddressGone,

@@ -14,11 +14,11 @@ from twisted.internet.interfaces import IReactorCore
 from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
-from datasms_daemon.channels._connect import Reactor
 from datasms_daemon.config.kinds import Duration
 from datasms_daemon.demo import answers
 from datasms_daemon.demo.answers import ScriptedAnswer
 from datasms_daemon.errors import ConfigError
+from datasms_daemon.https.connect import Reactor
 from datasms_daemon.model import (
     Accepted,
     AddressGone,

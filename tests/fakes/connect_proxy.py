@@ -14,7 +14,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.python.failure import Failure
 
-from datasms_daemon.channels._connect import Reactor
+from datasms_daemon.https.connect import Reactor
 
 OPEN = b"HTTP/1.1 200 Connection established\r\n\r\n"
 

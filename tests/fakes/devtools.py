@@ -17,7 +17,7 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.web.websocket import WebSocketClientEndpoint, WebSocketTransport
 
-from datasms_daemon.channels._connect import Reactor
+from datasms_daemon.https.connect import Reactor
 
 T = TypeVar("T")
 LIMIT_S = 60.0

@@ -18,7 +18,7 @@ from twisted.web.http import Request
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from datasms_daemon.channels._connect import Reactor
+from datasms_daemon.https.connect import Reactor
 from tests.contract.rigs.base import order
 from tests.contract.rigs.webpush import WebPushRig
 from tests.fakes.devtools import Chromium, Page

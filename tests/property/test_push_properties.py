@@ -10,9 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.web.client import URI
 
-from datasms_daemon.channels._addresses import host_and_port, is_allowed, netloc
 from datasms_daemon.channels.fcm import outcome_of
 from datasms_daemon.model import Accepted, AddressGone, Later, LineDown, NotSent, Unknown
+from datasms_daemon.rules.addresses import host_and_port, is_allowed, netloc
 
 NOW = 1_795_000_000_000
 

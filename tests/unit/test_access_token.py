@@ -16,8 +16,8 @@ from twisted.internet.task import Clock
 
 from datasms_daemon.channels._google import read_service_account
 from datasms_daemon.channels._oauth import AccessToken
-from datasms_daemon.channels._push import Answer, Failed
 from datasms_daemon.errors import ConfigError
+from datasms_daemon.https.client import Answer, Failed
 from datasms_daemon.model import Later, LineDown, Secret
 
 NOW = 1_795_000_000_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from datasms_daemon.channels._addresses import is_allowed, netloc
+from datasms_daemon.rules.addresses import is_allowed, netloc
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.testing import MemoryReactorClock
 from twisted.web.client import URI
 
-from datasms_daemon.channels import _connect
-from datasms_daemon.channels._addresses import Hosts
-from datasms_daemon.channels._connect import Endpoints, Reactor
 from datasms_daemon.crypto.certificates import Authority
+from datasms_daemon.https import connect
+from datasms_daemon.https.connect import Endpoints, Reactor
+from datasms_daemon.rules.addresses import Hosts
 
 NOW_MS = 1_790_000_000_000
 
@@ -21,7 +21,7 @@ NOW_MS = 1_790_000_000_000
 def test_of_any_number_of_hosts_the_endpoints_made_last_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_connect, "MOST_ENDPOINTS", 3)
+    monkeypatch.setattr(connect, "MOST_ENDPOINTS", 3)
     ca_file = tmp_path / "ca.pem"
     ca_file.write_bytes(Authority(30, NOW_MS).certificate_pem)
     reactor = cast(Reactor, MemoryReactorClock())

@@ -19,8 +19,8 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory, IResponse
 from zope.interface import implementer
 
-from datasms_daemon.channels import _http
-from datasms_daemon.channels._http import ANSWER_LIMIT, IDLE_TIMEOUT_S, Connection, Exchange, KeepingAgent
+from datasms_daemon.https import agent
+from datasms_daemon.https.agent import ANSWER_LIMIT, IDLE_TIMEOUT_S, Connection, Exchange, KeepingAgent
 
 URL = b"https://push.example/v1/send"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -341,7 +341,7 @@ def test_nothing_is_kept_of_a_host_without_idle_connections(stage: Stage) -> Non
 
 
 def test_beyond_a_number_of_connections_none_is_kept_idle(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_http, "MOST_KEPT", 3)
+    monkeypatch.setattr(agent, "MOST_KEPT", 3)
     asked = [stage.ask(b"https://push-%d.example/" % n) for n in range(5)]
     for wire in range(5):
         stage.say(OK, wire)

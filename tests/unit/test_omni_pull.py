@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 
 from datasms_daemon.channels._omni_pull import MAX_PAUSE_S, PAGE, PULL_S, Pull
 from datasms_daemon.channels._omni_reports import Report, Told
-from datasms_daemon.channels._push import Answer, Failed
+from datasms_daemon.https.client import Answer, Failed
 from datasms_daemon.model import ReceiptState
 
 

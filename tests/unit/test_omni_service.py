@@ -11,9 +11,9 @@ import pytest
 import pytest_twisted
 from twisted.internet.interfaces import IReactorCore
 
-from datasms_daemon.channels._addresses import Hosts
-from datasms_daemon.channels._connect import Reactor
-from datasms_daemon.channels._push import Answer, SafeClient
+from datasms_daemon.https.client import Answer, SafeClient
+from datasms_daemon.https.connect import Reactor
+from datasms_daemon.rules.addresses import Hosts
 from tests.contract.rigs.base import now_ms
 from tests.fakes.omni_service import API_KEY, SCENARIO, OmniService
 

@@ -11,10 +11,10 @@ import pytest
 import pytest_twisted
 from twisted.internet.interfaces import IReactorCore
 
-from datasms_daemon.channels._addresses import Hosts, netloc
-from datasms_daemon.channels._connect import Reactor
-from datasms_daemon.channels._push import Answer, SafeClient
+from datasms_daemon.https.client import Answer, SafeClient
+from datasms_daemon.https.connect import Reactor
 from datasms_daemon.model import HookAnswer, HookCall
+from datasms_daemon.rules.addresses import Hosts, netloc
 from tests.fakes.viber_service import FIRST_TOKEN, ViberService
 
 NOW = 1_795_000_000_000

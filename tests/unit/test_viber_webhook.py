@@ -9,9 +9,9 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from datasms_daemon.channels._push import Answer, Failed
 from datasms_daemon.channels._viber_answers import described
 from datasms_daemon.channels._viber_webhook import Webhook
+from datasms_daemon.https.client import Answer, Failed
 from datasms_daemon.model import Later, LineDown, Secret
 
 URL = "https://mx.example.org/mx/v1/hooks/viber/viber"

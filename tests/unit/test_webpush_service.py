@@ -12,9 +12,6 @@ import pytest
 import pytest_twisted
 from twisted.internet.interfaces import IReactorCore
 
-from datasms_daemon.channels._addresses import Hosts
-from datasms_daemon.channels._connect import Reactor
-from datasms_daemon.channels._push import Answer, SafeClient
 from datasms_daemon.crypto.webpush import (
     application_server_key,
     client_keys,
@@ -22,6 +19,9 @@ from datasms_daemon.crypto.webpush import (
     private_key,
     vapid_token,
 )
+from datasms_daemon.https.client import Answer, SafeClient
+from datasms_daemon.https.connect import Reactor
+from datasms_daemon.rules.addresses import Hosts
 from tests.contract.rigs.base import KEYS, now_ms
 from tests.fakes.webpush_service import WebPushService, decrypt
 

@@ -12,9 +12,9 @@ import pytest
 import pytest_twisted
 from twisted.internet.interfaces import IReactorCore
 
-from datasms_daemon.channels._addresses import Hosts
-from datasms_daemon.channels._connect import Reactor
-from datasms_daemon.channels._push import Answer, Method, SafeClient
+from datasms_daemon.https.client import Answer, Method, SafeClient
+from datasms_daemon.https.connect import Reactor
+from datasms_daemon.rules.addresses import Hosts
 from tests.contract.rigs.base import now_ms
 from tests.fakes.wns_service import CLIENT_ID, CLIENT_SECRET, PACKAGE_SID, TENANT, WnsService
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from datasms_daemon.channels._connect import Reactor
+from datasms_daemon.https.connect import Reactor
 from tests.contract.rigs.base import Rig
 from tests.contract.rigs.direct import DirectRig
 from tests.contract.rigs.fcm import FcmRig

@@ -7,8 +7,8 @@ from typing import Protocol
 
 from zope.interface import implementer
 
-from datasms_daemon.channels._connect import Reactor
 from datasms_daemon.demo.answers import ScriptedAnswer
+from datasms_daemon.https.connect import Reactor
 from datasms_daemon.interfaces import IChannel, IChannelHost
 from datasms_daemon.model import (
     Content,

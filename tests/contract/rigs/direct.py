@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from datasms_daemon.channels._connect import Reactor
 from datasms_daemon.channels.direct import Direct
 from datasms_daemon.channels.presence import Presence
 from datasms_daemon.config.channels import DirectChannel
 from datasms_daemon.demo.answers import ScriptedAnswer
+from datasms_daemon.https.connect import Reactor
 from datasms_daemon.interfaces import IChannel
 from datasms_daemon.model import Outcome
 from tests.contract.rigs.base import Host

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from datasms_daemon.channels._connect import Reactor
 from datasms_daemon.channels.fcm import Fcm
 from datasms_daemon.config.channels import FcmChannel
 from datasms_daemon.config.kinds import Duration
 from datasms_daemon.demo.answers import ScriptedAnswer
 from datasms_daemon.demo.fcm import DemoFcm
+from datasms_daemon.https.connect import Reactor
 from datasms_daemon.interfaces import IChannel
 from datasms_daemon.model import Outcome
 from tests.contract.rigs.base import SECRET_ADDRESS, TIMEOUT_S, Host, now_ms

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from datasms_daemon.channels._connect import Reactor
 from datasms_daemon.channels.omni import Omni
 from datasms_daemon.config.channels import OmniChannel, OmniStep
 from datasms_daemon.config.kinds import MINUTE, Duration
 from datasms_daemon.demo.answers import ScriptedAnswer
+from datasms_daemon.https.connect import Reactor
 from datasms_daemon.interfaces import IChannel
 from datasms_daemon.model import Outcome, Secret
 from tests.contract.rigs.base import TIMEOUT_S, Host, now_ms

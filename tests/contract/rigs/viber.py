@@ -7,11 +7,11 @@ from typing import Any
 
 from twisted.internet.task import deferLater
 
-from datasms_daemon.channels._connect import Reactor
 from datasms_daemon.channels.viber import Viber
 from datasms_daemon.config.channels import ViberChannel
 from datasms_daemon.config.kinds import Duration
 from datasms_daemon.demo.answers import ScriptedAnswer
+from datasms_daemon.https.connect import Reactor
 from datasms_daemon.interfaces import IChannel
 from datasms_daemon.model import Attachment, Outcome, Secret
 from tests.contract.rigs.base import SECRET_ADDRESS, TIMEOUT_S, Host, now_ms

@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-from datasms_daemon.channels._connect import Reactor
 from datasms_daemon.channels.webpush import WebPush
 from datasms_daemon.config.channels import WebPushChannel
 from datasms_daemon.config.kinds import Duration
 from datasms_daemon.crypto.webpush import new_key
 from datasms_daemon.demo.answers import ScriptedAnswer
+from datasms_daemon.https.connect import Reactor
 from datasms_daemon.interfaces import IChannel
 from datasms_daemon.model import Accepted, Outcome
 from tests.contract.rigs.base import KEYS, SECRET_ADDRESS, TIMEOUT_S, Host, now_ms

@@ -23,8 +23,8 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from datasms_daemon.channels._http import HEAD
 from datasms_daemon.errors import ConfigError, DatasmsError
+from datasms_daemon.https.agent import HEAD
 from datasms_daemon.model import Record, Secret
 
 HEAD_LIMIT = 8 << 10

@@ -18,10 +18,10 @@ from twisted.web.client import URI
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
-from datasms_daemon.channels._addresses import Hosts, host_and_port, is_allowed, may_be_resolved_elsewhere
-from datasms_daemon.channels._proxy import ProxyReactor, Tunnel, read_proxy
 from datasms_daemon.crypto.tls import VerifiedEndpoint, VerifiedPeer, authorities
 from datasms_daemon.errors import DatasmsError
+from datasms_daemon.https.proxy import ProxyReactor, Tunnel, read_proxy
+from datasms_daemon.rules.addresses import Hosts, host_and_port, is_allowed, may_be_resolved_elsewhere
 
 CONNECT_TIMEOUT_S = 5.0  # TCP, a proxy's answer and TLS together
 MOST_ENDPOINTS = 1000

@@ -25,12 +25,12 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
-from datasms_daemon.channels._addresses import Hosts, netloc
-from datasms_daemon.channels._connect import AddressRefused, Endpoints, Reactor
-from datasms_daemon.channels._http import BODY_LIMIT, Connection, Exchange, KeepingAgent
-from datasms_daemon.channels._proxy import ProxyFailed, ProxyRefused
 from datasms_daemon.crypto.tls import PeerRefused
+from datasms_daemon.https.agent import BODY_LIMIT, Connection, Exchange, KeepingAgent
+from datasms_daemon.https.connect import AddressRefused, Endpoints, Reactor
+from datasms_daemon.https.proxy import ProxyFailed, ProxyRefused
 from datasms_daemon.model import Record
+from datasms_daemon.rules.addresses import Hosts, netloc
 
 log = Logger()
 
