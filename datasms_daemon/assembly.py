@@ -62,6 +62,7 @@ from datasms_daemon.lines.datasms import DatasmsDriver
 from datasms_daemon.lines.smpp import smpp_line
 from datasms_daemon.model import (
     AcceptedSubmission,
+    Attachment,
     DeviceId,
     KeyReused,
     Limited,
@@ -116,35 +117,21 @@ class Parts:
         self.store = store
         self.clock = clock
         self.wordings = wordings(config)
-        self.costs = Costs(config, self.wordings, self._operator_of)
         self.metrics = Metrics()
         self.changes = Changes()
         self.presence = Presence()
         self._reactor = reactor
-        self.services = Services(
-            reactor, clock, random, self.presence, self.metrics, lambda *asked: self.downloads.ticket(*asked)
-        )
+        self.services = Services(reactor, clock, random, self.presence, self.metrics, self._ticket)
         # For jitter and reference numbers only; what must not be guessed is made of ``random`` itself.
         self._random = Random(int.from_bytes(random(16), "big"))  # noqa: S311
         new_id = IdSource(now, random)
         mac_key, pepper = (_secret(state_dir / name, random) for name in ("mac.key", "pepper.key"))
         self.keys = Keys(store, now, new_id, random)
-        self.receipts = Receipts(store, now, self._openings, self.changes, self.metrics)
-        self.deadlines = Deadlines(store, reactor, now, self._openings, self.changes, self.metrics)
-        self.dispatch = Dispatch(
-            store, reactor, now, lambda at: self.days.at(at), self._random.random, mac_key, self._is_urgent,
-            self._shows_text, self._openings, self.backoff, self.changes, self.metrics, self._forget,
-        )  # fmt: skip
-        self.withdrawals = Withdrawals(store, lambda: self.channels, now, self.presence.withdraw)
-        self.changes.connect(self.dispatch.wake, self.deadlines.pull, self._finished, self.withdrawals.applied)
+        self._outbound(mac_key)
         files = Files(state_dir / ATTACHMENTS)
         self.downloads = Downloads(store, files, now, self.in_thread, mac_key, self._shows_content)
         numbers = RegistrationNumbers(lambda: self.config, store, now, new_id, random, pepper, self.in_thread)
-        self.backend = Backend(
-            lambda: self.config, store, now, random, numbers, mac_key, self.receipts, self.presence,
-            lambda: self.services.server_keys, lambda call: self.channels.hook(call), lambda: self.wordings,
-            self.downloads,
-        )  # fmt: skip
+        self.backend = self._backend(numbers, random, mac_key)
         self.registration = RegistrationApp(store, now, new_id, pepper, self.in_thread, self._pause, self._registered)
         self.number_files = NumberFiles(config)
         self.portability = Portability(reactor, now)
@@ -161,12 +148,41 @@ class Parts:
             self.number_files, self.portability,
         )  # fmt: skip
         self.hold = self.core.hold = Hold(store, now, self.dispatch, self.deadlines)
-        listed = ErasureList(database_path(config))
-        self.erasure = Erasure(store, now, listed, self.in_thread, self.changes, self._revoked)
-        self.archive = self.core.archive = Archive(store, now, lambda: self.config, self.erasure)
+        self._forgetting()
 
     def _accept(self, asked: Submission) -> Awaitable[AcceptedSubmission | Refused | Limited | KeyReused]:
         return self.core.accept(asked)
+
+    def _outbound(self, mac_key: bytes) -> None:
+        """The way of a message: hand-over, receipts, deadlines, withdrawal, what it costs."""
+        store, now = self.store, self.clock.now_ms
+        self.costs = Costs(self.config, self.wordings, self._operator_of)
+        self.receipts = Receipts(store, now, self._openings, self.changes, self.metrics)
+        self.deadlines = Deadlines(store, self._reactor, now, self._openings, self.changes, self.metrics)
+        self.dispatch = Dispatch(
+            store, self._reactor, now, lambda at: self.days.at(at), self._random.random, mac_key, self._is_urgent,
+            self._shows_text, self._openings, self.backoff, self.changes, self.metrics, self._forget,
+        )  # fmt: skip
+        self.withdrawals = Withdrawals(store, lambda: self.channels, now, self.presence.withdraw)
+        self.changes.connect(self.dispatch.wake, self.deadlines.pull, self._finished, self.withdrawals.applied)
+
+    def _ticket(self, channel: str, attachment: Attachment, ttl_ms: int) -> str:
+        return self.downloads.ticket(channel, attachment, ttl_ms)
+
+    def _backend(self, numbers: RegistrationNumbers, random: RandomBytes, mac_key: bytes) -> Backend:
+        """What clients are told."""
+        return Backend(
+            lambda: self.config, self.store, self.clock.now_ms, random, numbers, mac_key, self.receipts, self.presence,
+            lambda: self.services.server_keys, lambda call: self.channels.hook(call), lambda: self.wordings,
+            self.downloads,
+        )  # fmt: skip
+
+    def _forgetting(self) -> None:
+        """What is not kept any longer."""
+        listed = ErasureList(database_path(self.config))
+        now = self.clock.now_ms
+        self.erasure = Erasure(self.store, now, listed, self.in_thread, self.changes, self._revoked)
+        self.archive = self.core.archive = Archive(self.store, now, lambda: self.config, self.erasure)
 
     def _inbound(self, numbers: RegistrationNumbers) -> Directory:
         """What comes from outside: texts, receipts, services that call."""

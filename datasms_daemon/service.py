@@ -108,12 +108,9 @@ class DaemonService(Service):
         parts.channels.use(channels)
         for driver in drivers.values():
             driver.start(parts.host)
-        await parts.look_again()
         await parts.applications.start()
         await parts.applications.use(self._config.application, makers)
-        parts.deadlines.pull(clock.now_ms())
-        for name in await store.read(recovery.waiting_lines):
-            parts.dispatch.wake(name)
+        await self._wake(parts)
         self._heart.start(HEARTBEAT_S).addErrback(self._heart_failed)
         await store.write(lambda db: operations.audit(db, clock.now_ms(), "daemon", "started", self._loaded.hash))
         parts.core.set_ready(None)
@@ -122,6 +119,13 @@ class DaemonService(Service):
         gc.collect()
         gc.freeze()
         self._announce()
+
+    async def _wake(self, parts: Parts) -> None:
+        """What waited over the stop goes on."""
+        await parts.look_again()
+        parts.deadlines.pull(parts.clock.now_ms())
+        for name in await parts.store.read(recovery.waiting_lines):
+            parts.dispatch.wake(name)
 
     def _announce(self) -> None:
         assert self._listeners is not None

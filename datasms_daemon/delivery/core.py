@@ -62,6 +62,11 @@ from datasms_daemon.store.store import Db, Store
 class Core:
     """Messages, lines and keys. ``sender`` None means: may see everybody's."""
 
+    # Given by the assembly, because they need the core themselves.
+    configuration: Configuration
+    archive: Archive
+    hold: Hold
+
     def __init__(
         self,
         config: Config,
@@ -99,9 +104,6 @@ class Core:
         self._metrics = metrics
         self._has_room = has_room
         self._openings = openings
-        self.configuration: Configuration
-        self.archive: Archive
-        self.hold: Hold
         self._not_ready: str | None = "starting"
         self._portability = portability
         self.configure(config, router, numbers)

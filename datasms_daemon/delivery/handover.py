@@ -102,12 +102,9 @@ def claim(
                 moved += messages.apply(db, [lifecycle.skip(progress, now, leaving.reason, openings, "too_long")], now)
                 continue
             messages.apply(db, [decision], now)
-            n, urgent = decision.progress.attempt, is_urgent(message.priority)
-            devices = directory.active_devices(db, message.person) if line.to_devices and message.person else ()
-            free = once(db, message, devices, shows_text) if n > 1 else devices
-            handover = prepare(db, message, leaving, line, n, urgent, free)
+            handover = _made(db, message, leaving, line, decision.progress.attempt, is_urgent, shows_text)
             line.costs.keep(db, message, decision.progress, handover.text)
-            to_make.append(structs.replace(handover, held_back=len(free) < len(devices)))
+            to_make.append(handover)
         elif (late := lifecycle.due(progress, now, openings)) is not None:
             moved += messages.apply(db, [late], now)
     if any(progress.held for progress in moved):
@@ -115,6 +112,21 @@ def claim(
     if to_make:
         count_handovers(db, line, today, len(to_make), now)
     return Claimed(tuple(to_make), tuple(moved), owed)
+
+
+def _made(
+    db: Db,
+    message: Message,
+    leaving: Leaving,
+    line: LineFacts,
+    n: int,
+    is_urgent: Callable[[str], bool],
+    shows_text: Callable[[str], bool],
+) -> Handover:
+    devices = directory.active_devices(db, message.person) if line.to_devices and message.person else ()
+    free = once(db, message, devices, shows_text) if n > 1 else devices
+    handover = prepare(db, message, leaving, line, n, is_urgent(message.priority), free)
+    return structs.replace(handover, held_back=len(free) < len(devices))
 
 
 def _closed(db: Db, line: LineFacts, now: int, openings: Openings) -> list[Progress]:
