@@ -28,7 +28,7 @@ WORKER = """
 self.addEventListener('install', () => self.skipWaiting());
 self.addEventListener('push', event => {
     const push = event.data.json();
-    event.waitUntil(push.id ? show(push.id) : forget(push.withdrawn));
+    event.waitUntil((push.id ? show(push.id) : forget(push.withdrawn)).then(() => fetch('/handled')));
 });
 function show(id) {
     return self.registration.showNotification('A message waits', {body: id, tag: id});
@@ -44,14 +44,16 @@ navigator.serviceWorker.ready.then(registration => registration.getNotifications
 
 
 class Pages(Resource):
-    """The service worker, and the same page at every other path."""
+    """The service worker, and the same page at every other path. ``handled``: pushes that the worker is done with."""
 
     isLeaf = True
 
     def __init__(self) -> None:
         Resource.__init__(self)
+        self.handled = 0
 
     def render_GET(self, request: Request) -> bytes:
+        self.handled += request.path == b"/handled"
         is_worker = request.path == b"/worker.js"
         request.setHeader("Content-Type", "text/javascript" if is_worker else "text/html")
         return (WORKER if is_worker else PAGE).encode()
@@ -60,8 +62,9 @@ class Pages(Resource):
 class Browser:
     """A page whose service worker takes pushes; ``origin`` is where it came from."""
 
-    def __init__(self, chromium: Chromium, origin: str) -> None:
+    def __init__(self, chromium: Chromium, pages: Pages, origin: str) -> None:
         self.chromium = chromium
+        self.pages = pages
         self.origin = origin
         self.page: Page | None = None
         self.registration = ""
@@ -73,10 +76,20 @@ class Browser:
         self.registration = await self.page.service_worker("/worker.js")
 
     async def deliver(self, data: bytes) -> None:
-        """The service worker gets what the browser decrypted."""
+        """The service worker gets what the browser decrypted, and is done with it.
+
+        Chromium forgets a notification that it has noted but does not display yet when a page asks for notifications
+        meanwhile, so nobody asks before.
+        """
         assert self.page is not None
+        done = self.pages.handled + 1
+
+        async def is_handled() -> bool:
+            return self.pages.handled == done
+
         push = {"origin": self.origin, "registrationId": self.registration, "data": data.decode()}
         await self.page.call("ServiceWorker.deliverPushMessage", cast(dict[str, object], push))
+        await self.chromium.until(is_handled, "the service worker did not handle the push")
 
     async def shows(self, expected: str) -> None:
         """AssertionError: its notifications do not become these."""
@@ -92,12 +105,13 @@ class Browser:
 @pytest_twisted.async_yield_fixture
 async def browser(reactor: IReactorCore, tmp_path: Path) -> AsyncIterator[Browser]:
     running = cast(Reactor, reactor)
-    site = WrappingFactory(Site(Pages(), reactor=running))
+    pages = Pages()
+    site = WrappingFactory(Site(pages, reactor=running))
     port = await TCP4ServerEndpoint(running, 0, interface="127.0.0.1").listen(site)
     chromium = Chromium(running, tmp_path)
     try:
         await chromium.start()
-        yield Browser(chromium, f"http://localhost:{port.getHost().port}")
+        yield Browser(chromium, pages, f"http://localhost:{port.getHost().port}")
     finally:
         await chromium.stop()
         await maybeDeferred(port.stopListening)
