@@ -17,6 +17,7 @@ from datasms_daemon.cli import (
     channels,
     configuration,
     directory,
+    explain,
     inbound,
     keys,
     messages,
@@ -70,7 +71,7 @@ def demo() -> None:
 for _command in (
     messages.send,
     messages.status,
-    messages.explain,
+    explain.explain,
     tail,
     messages.cancel,
     queue.queue,

@@ -1,4 +1,4 @@
-"""Commands on messages: send, status, explain, cancel, queue, dead."""
+"""Commands on messages: send, status, cancel, dead."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from urllib.parse import quote
 import click
 import msgspec
 
-from datasms_daemon.cli.inbound import explain_inbound
 from datasms_daemon.cli.output import after, fields, local, table
 from datasms_daemon.cli.session import FAILED, NOT_IN_TIME, Command, Failed, Group, Session, with_values
 from datasms_daemon.config.units import parse_duration
-from datasms_daemon.gateway.explained import ExplanationView
 from datasms_daemon.gateway.records import (
     AcceptedAnswer,
     EventView,
@@ -27,7 +25,6 @@ from datasms_daemon.gateway.records import (
 )
 from datasms_daemon.model import AcceptedMessage, MessageState
 from datasms_daemon.ops.clock import elapsed_ms
-from datasms_daemon.ops.printable import printable
 from datasms_daemon.web.client import Client, Refusal
 
 BYTES = "application/octet-stream"
@@ -75,7 +72,7 @@ def send(
     """Send TEXT to each TO: a phone number, person:ID or group:ID. TEXT may be -, for standard input."""
     if timeout is not None and not wait:
         raise click.UsageError("--timeout means something only with --wait")
-    body = _request(to, text, said)
+    body = request(to, text, said)
     if files:
         body["attachments"] = [_taken_in(session.client, file) for file in files]
     try:
@@ -104,7 +101,8 @@ def _show_accepted(session: Session, accepted: AcceptedAnswer) -> None:
         raise Failed(FAILED, f"no way leads to {len(failed)} of {len(rows)}; datasms explain says why")
 
 
-def _request(to: tuple[str, ...], text: str, said: dict[str, object]) -> dict[str, object]:
+def request(to: tuple[str, ...], text: str, said: dict[str, object]) -> dict[str, object]:
+    """A message as the gateway wants it; ``said`` are the options of a command."""
     body: dict[str, object] = {"to": to, "text": text}
     if text == "-":
         body["text"] = sys.stdin.read().rstrip("\n")
@@ -192,66 +190,6 @@ def _receipt(start: str, time: str | None) -> str | None:
 
 def _detail(event: EventView) -> str:
     return " ".join(f"{name}={value}" for name, value in event.detail.items() if value is not None)
-
-
-@click.command(cls=Command)
-@click.argument("to", nargs=-1)
-@click.argument("text")
-@click.option("--priority", metavar="NAME", help="As with send.")
-@click.option("--line", "lines", multiple=True, metavar="NAME", help="As with send; with --inbound: it comes by this.")
-@click.option("--class", "class_", metavar="NAME", help="As with send.")
-@click.option("--title", help="As with send.")
-@click.option("--at", metavar="TIME", help="As if it were sent then: 2026-11-24T08:00:00+01:00.")
-@click.option("--nomodify", is_flag=True, default=None, help="As with send.")
-@click.option("--inbound", is_flag=True, help="TEXT comes from outside: show where it would go. TO is then ours.")
-@click.option("--from", "from_", metavar="NUMBER", help="With --inbound: who writes.")
-@click.pass_obj
-def explain(
-    session: Session, /, to: tuple[str, ...], text: str, inbound: bool, from_: str | None, **said: object
-) -> None:
-    """Show how TEXT would go to each TO, and why; sends nothing."""
-    if inbound:
-        lines = said["lines"]
-        assert isinstance(lines, tuple)
-        explain_inbound(session, from_, lines, to[0] if to else None, text)
-        return
-    if from_ is not None or not to:
-        raise click.UsageError("--from is for --inbound" if to else "TO is missing")
-    body = _request(to, text, said)
-    try:
-        found = session.client.call(Items[ExplanationView], "POST", "/v1/explain", body=body)
-    except Refusal as refusal:
-        raise with_values(refusal, body) from refusal
-    session.show(found, lambda: _show_plans(found.items))
-
-
-def _show_plans(plans: tuple[ExplanationView, ...]) -> None:
-    for number, plan in enumerate(plans):
-        if number:
-            click.echo()
-        known = [("to", plan.to), ("person", plan.person), ("operator", plan.operator), ("rule set", plan.rule_set)]
-        fields([*known, ("rules", plan.rules)])
-        steps = [
-            (n, step.line, step.wait, step.success, step.attempts, step.parts, "backup" if step.backup else None)
-            for n, step in enumerate(plan.steps, 1)
-        ]
-        table(("STEP", "LINE", "WAIT", "UNTIL", "MOST TRIES", "SMS PARTS", ""), steps)
-        for step in plan.steps:
-            if step.note is not None:
-                opens = local(step.opens_at) or "not in sight"
-                click.echo(printable(f"{step.line} {step.note} ({', '.join(step.calendars)} opens: {opens})"))
-        for line, text in _texts(plan):
-            click.echo(printable(f"text on {line}: {text}"))
-        for skipped in plan.skipped:
-            click.echo(printable(f"skipped {skipped.line}: {skipped.reason}"))
-
-
-def _texts(plan: ExplanationView) -> list[tuple[str, str]]:
-    """What would leave, once for all lines that say the same."""
-    lines: dict[str, list[str]] = {}
-    for step in plan.steps:
-        lines.setdefault(step.text, []).append(step.line)
-    return [(", ".join(names), text) for text, names in lines.items()]
 
 
 @click.command(cls=Command)

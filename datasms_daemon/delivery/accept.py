@@ -15,8 +15,9 @@ from msgspec import structs
 
 from datasms_daemon.config.records import Config
 from datasms_daemon.crypto import binding
+from datasms_daemon.delivery.explaining import Explainer, Moment
 from datasms_daemon.delivery.handover import LineFacts, count_handovers, prepare
-from datasms_daemon.delivery.limits import check_flood, check_quota
+from datasms_daemon.delivery.limits import take_in
 from datasms_daemon.delivery.recipients import Recipients, Target, attached
 from datasms_daemon.delivery.wording import Leaving, wordings
 from datasms_daemon.model import (
@@ -26,11 +27,11 @@ from datasms_daemon.model import (
     Device,
     Draft,
     Event,
-    ExplainedStep,
     Explanation,
     Handover,
     KeyReused,
     Limited,
+    Limits,
     LineName,
     Message,
     MessageId,
@@ -38,17 +39,13 @@ from datasms_daemon.model import (
     Progress,
     Recipient,
     Refused,
-    SkippedLine,
-    Step,
     Submission,
-    WhenClosed,
 )
 from datasms_daemon.rules import lifecycle
 from datasms_daemon.rules.classes import Classes
 from datasms_daemon.rules.days import Day
 from datasms_daemon.rules.openings import Openings
 from datasms_daemon.rules.operators import UNKNOWN, Operators
-from datasms_daemon.rules.pipeline import TooLong
 from datasms_daemon.rules.routing import Facts, Routed, Router
 from datasms_daemon.rules.senders import Permission, Senders, permission
 from datasms_daemon.store import attachments, messages, operations
@@ -93,8 +90,8 @@ class Acceptance:
         self._mac_key = mac_key
         self.senders = Senders(config.sender_defaults, config.sender, config.sender_group)
         self._permission = lru_cache(_REMEMBERED)(self._permitted)
-        self._wordings = wordings(config)
         self._classes = Classes(config.class_)
+        self._explainer = Explainer(config, self.senders, wordings(config), openings)
         self._recipients = Recipients(
             self._classes, self._permission, reads_groups=router.reads_groups, has_calendars=bool(config.calendar)
         )
@@ -112,7 +109,8 @@ class Acceptance:
         files_of = attached(db, submission, now, problems)
         if problems:
             return Taken(Refused(tuple(problems)))
-        if (limited := self._limited(db, submission, targets, now, day)) is not None:
+        account = self.senders.of(submission.sender)
+        if (limited := take_in(db, self._config, account, submission, targets, now, day)) is not None:
             return Taken(limited)
         id_ = self._new_id()
         placed = [
@@ -131,16 +129,18 @@ class Acceptance:
             operations.remember(db, submission.sender, asked, id_, msgspec.json.encode(answer).decode(), now)
         return Taken(answer, handovers, tuple(one.progress for one in new))
 
-    def explain(
-        self, db: Db, submission: Submission, now: int, unusable: frozenset[LineName] = NO_LINES
-    ) -> tuple[Explanation, ...] | Refused:
-        """How each recipient's message would go at that moment, and why; nothing is stored."""
+    def explain(self, db: Db, submission: Submission, moment: Moment) -> tuple[Explanation, ...] | Refused:
+        """How each recipient's message would go at that moment, why, and what bounds it; nothing is stored."""
         targets, problems = self._recipients.targets(db, submission)
-        attached(db, submission, now, problems)
+        attached(db, submission, moment.at, problems)
         if problems:
             return Refused(tuple(problems))
+        explainer = self._explainer
+        foreseen = explainer.foreseen(db, submission, targets, moment)
         return tuple(
-            self._explained(submission, draft, target, now, unusable)
+            self._explained(
+                submission, draft, target, moment, explainer.limits(db, submission, draft, target, moment, foreseen)
+            )
             for draft, found in zip(submission.drafts, targets, strict=True)
             for target in found
         )
@@ -157,22 +157,6 @@ class Acceptance:
             return Refused(tuple(problems))
         ((target,),) = targets
         return self._routed(submission, draft, target, message.created_at, NO_LINES)
-
-    def _limited(
-        self, db: Db, submission: Submission, targets: list[list[Target]], now: int, day: Day
-    ) -> Limited | None:
-        options = self.senders.of(submission.sender).options
-        if self._config.flood.per_recipient is not None:
-            wanted = (
-                (draft, target.pointer, target.to, target.person)
-                for draft, found in zip(submission.drafts, targets, strict=True)
-                for target in found
-            )
-            if (flooded := check_flood(db, self._config, wanted, now)) is not None:
-                return flooded
-        if options.day_quota is None and options.month_quota is None:
-            return None
-        return check_quota(db, submission.sender, options, sum(map(len, targets)), day)
 
     def _permitted(self, sender: str) -> Permission:
         options = self.senders.of(sender).options
@@ -288,46 +272,17 @@ class Acceptance:
         return {name: tuple(handovers) for name, handovers in made.items()}
 
     def _explained(
-        self, submission: Submission, draft: Draft, target: Target, now: int, unusable: frozenset[LineName]
+        self, submission: Submission, draft: Draft, target: Target, moment: Moment, limits: Limits
     ) -> Explanation:
-        routed = self._routed(submission, draft, target, now, unusable)
+        routed = self._routed(submission, draft, target, moment.at, moment.unusable)
         per_line = draft.per_line | self._classes.notices(routed.plan, draft.class_)
         draft = structs.replace(draft, nomodify=self._is_verbatim(submission.sender, draft), per_line=per_line)
-        steps, refused = [], []
-        for step in routed.plan:
-            leaving = self._wordings[step.line].leaving(draft, submission.sender)
-            if isinstance(leaving, TooLong):
-                refused.append(SkippedLine(step.line, leaving.reason))
-            else:
-                steps.append(self._explained_step(draft, step, leaving.text, max(now, draft.send_at or now)))
+        steps, refused = self._explainer.steps(draft, routed.plan, submission.sender, moment)
         operator = self._operators.of(target.to)
         return Explanation(
-            target.to, target.person, routed.rules, tuple(steps), (*routed.skipped, *refused), operator,
-            self._router.rule_set(operator),
+            target.to, target.person, routed.rules, steps, (*routed.skipped, *refused), operator,
+            self._router.rule_set(operator), limits,
         )  # fmt: skip
-
-    def _explained_step(self, draft: Draft, step: Step, text: str, starts: int) -> ExplainedStep:
-        opens_at = self._openings.opens(step, starts)
-        valid_until = starts + (self._config.priority[draft.priority].ttl if draft.ttl_ms is None else draft.ttl_ms)
-        note = None
-        if opens_at != starts:
-            note = "is left out: closed" if step.when_closed is WhenClosed.SKIP else "waits until it opens"
-            if step.when_closed is WhenClosed.DEFER and (opens_at is None or opens_at >= valid_until):
-                note = "opens after the message has expired"
-        parts = self._wordings[step.line].parts(text)
-        return ExplainedStep(
-            step.line,
-            step.wait_ms,
-            step.success,
-            parts,
-            step.calendars,
-            step.when_closed,
-            opens_at,
-            note,
-            text,
-            step.attempts,
-            step.backup,
-        )
 
 
 def _accepted(now: int, routed: Routed) -> Event:

@@ -16,6 +16,7 @@ from datasms_daemon.delivery.channels import ChannelOperations, Channels
 from datasms_daemon.delivery.configuration import Configuration
 from datasms_daemon.delivery.directory import Directory
 from datasms_daemon.delivery.dispatch import Dispatch
+from datasms_daemon.delivery.explaining import Moment
 from datasms_daemon.delivery.hold import Hold
 from datasms_daemon.delivery.inbound import InboundTexts
 from datasms_daemon.delivery.keys import Keys
@@ -57,6 +58,7 @@ from datasms_daemon.rules.routing import Router
 from datasms_daemon.rules.senders import Account
 from datasms_daemon.store import audit, inbound, messages, operations, retention
 from datasms_daemon.store.store import Db, Store
+from datasms_daemon.store.usage import ALWAYS
 
 
 class Core:
@@ -193,8 +195,8 @@ class Core:
         lines = {name: way.facts for name, way in self._dispatch.ways.items()}
         wanted = sum(len(draft.recipients) for draft in submission.drafts)
         reserved = self._dispatch.reserve(wanted)
-        unusable = self._dispatch.unusable() if acceptance.reads_unusable else NO_LINES
         day = self._dispatch.day()
+        unusable = self._dispatch.unusable(day.name) if acceptance.reads_unusable else NO_LINES
 
         def unit(db: Db) -> Taken:
             return acceptance.take(db, submission, now, day, lines, reserved, unusable)
@@ -222,9 +224,16 @@ class Core:
         """How each message would go if it were accepted at that time (UTC ms; None: now), and why."""
         acceptance = self._acceptance
         await self._learn(acceptance, submission)
+        moment = self._moment(submission, at)
+        return await self._store.read(lambda db: acceptance.explain(db, submission, moment))
+
+    def _moment(self, submission: Submission, at: int | None) -> Moment:
         now = self._now_ms() if at is None else at
-        unusable = self._dispatch.unusable()
-        return await self._store.read(lambda db: acceptance.explain(db, submission, now, unusable))
+        day = self._dispatch.day(now)
+        starts = {now, *(max(now, draft.send_at or now) for draft in submission.drafts)}
+        held = None if self.hold.reason is None else f"nothing is sent: {self.hold.reason}"
+        standings = {start: self._dispatch.standings(self._dispatch.day(start).name, held) for start in starts}
+        return Moment(now, day, standings, self._dispatch.unusable(day.name), ALWAYS if at is None else at)
 
     async def dossier(self, id_: MessageId, sender: str | None) -> Dossier | None:
         """All of one message; None when there is none that this sender may see."""

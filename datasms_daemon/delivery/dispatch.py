@@ -25,6 +25,7 @@ from datasms_daemon.model import (
     Handover,
     HandoverResult,
     LineName,
+    LineStanding,
     LineState,
     Progress,
 )
@@ -101,18 +102,22 @@ class Dispatch:
             self.wake(name)
         return way
 
-    def day(self) -> Day:
-        """The day that limits count by."""
-        return self._day_of(self._now_ms())
+    def day(self, at: int | None = None) -> Day:
+        """The day that limits count by at a moment (UTC ms; None: now)."""
+        return self._day_of(self._now_ms() if at is None else at)
 
     def today(self) -> str:
         """Its name."""
         return self.day().name
 
-    def unusable(self) -> frozenset[LineName]:
-        """The lines that nothing can be handed to now."""
-        today, blocked = self.today(), (LineState.DOWN, LineState.PAUSED)
-        return frozenset(name for name, way in self._ways.items() if way.status(today).state in blocked)
+    def unusable(self, day: str) -> frozenset[LineName]:
+        """The lines that nothing can be handed to, as they are now, on a day."""
+        blocked = (LineState.DOWN, LineState.PAUSED)
+        return frozenset(name for name, way in self._ways.items() if way.status(day).state in blocked)
+
+    def standings(self, day: str, held: str | None) -> dict[LineName, LineStanding]:
+        """What each line lets through on a day; ``held`` is why none of them does."""
+        return {name: way.standing(day, held) for name, way in self._ways.items()}
 
     def reserve(self, wanted: int) -> dict[LineName, int]:
         """Room put aside on lines to devices, for messages that are about to be accepted; give it back."""

@@ -1,40 +1,75 @@
-"""What a sender may still hand in, and what a recipient may still get: asked and counted in the acceptance's unit."""
+"""What a sender may still hand in, and what a recipient may still get: asked and counted in the acceptance's unit, or
+only asked."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+
+from msgspec.structs import replace
 
 from datasms_daemon.config.records import Config, SenderOptions
-from datasms_daemon.model import Draft, Limited, PersonId, Problem
+from datasms_daemon.delivery.recipients import Target
+from datasms_daemon.model import Draft, FloodUse, Limited, PersonId, Problem, QuotaUse, Submission
 from datasms_daemon.rules.days import Day
-from datasms_daemon.rules.limits import is_over
+from datasms_daemon.rules.limits import over_quota, quotas
+from datasms_daemon.rules.senders import Account
 from datasms_daemon.store import usage
 from datasms_daemon.store.store import Db
 
-Wanted = tuple[Draft, str, str | None, PersonId | None]
-"""One message of a submission: its draft, where its recipient stands in the request, number and person."""
+Targets = list[list[Target]]
+"""Who each draft of a submission goes to."""
 
 
-def check_quota(db: Db, sender: str, options: SenderOptions, count: int, day: Day) -> Limited | None:
-    """Whether ``count`` messages would be more than the sender's day or month has left; counts them if not."""
-    spans = (
-        ("day", day.name, day.begins_at, day.ends_at, options.day_quota),
-        ("month", day.month, day.month_begins_at, day.month_ends_at, options.month_quota),
+def take_in(
+    db: Db, config: Config, account: Account[SenderOptions], submission: Submission, targets: Targets, now: int,
+    day: Day,
+) -> Limited | None:  # fmt: skip
+    """Why a submission is more than its sender or some recipient may have; counts it if it is not."""
+    if (flooded := _flooded(db, config, submission, targets, now, usage.ALWAYS)) is not None:
+        return flooded
+    uses = _uses(db, submission.sender, account, day, usage.used)
+    if (limited := over_quota(submission.sender, uses, _wanted(targets))) is None:
+        for use in uses:
+            usage.use(db, submission.sender, use.name, _wanted(targets))
+    return limited
+
+
+def foresee(
+    db: Db, config: Config, account: Account[SenderOptions], submission: Submission, targets: Targets, now: int,
+    day: Day, until: int,
+) -> tuple[tuple[QuotaUse, ...], Limited | None]:  # fmt: skip
+    """What ``take_in`` would go by and answer at that moment, by what was stored before ``until`` (UTC ms); counts
+    nothing."""
+    uses = _uses(db, submission.sender, account, day, usage.seen)
+    flooded = _flooded(db, config, submission, targets, now, until)
+    return uses, flooded or over_quota(submission.sender, uses, _wanted(targets))
+
+
+def flood_use(db: Db, config: Config, draft: Draft, target: Target, now: int, until: int) -> FloodUse | None:
+    """What the flood guard knows of one recipient from before ``until``; None: there is no guard."""
+    flood = config.flood
+    if flood.per_recipient is None:
+        return None
+    had = usage.had(db, target.to, target.person, now - flood.window, until)
+    return FloodUse(had, flood.per_recipient, flood.window, _is_exempt(config, draft))
+
+
+def _uses(
+    db: Db, sender: str, account: Account[SenderOptions], day: Day, used: Callable[[Db, str, QuotaUse], int]
+) -> tuple[QuotaUse, ...]:
+    return tuple(
+        replace(quota, used=used(db, sender, quota)) for quota in quotas(account.options, account.origins, day)
     )
-    asked = [span for span in spans if span[4] is not None]
-    for what, name, begins_at, ends_at, quota in reversed(asked):
-        used = usage.used(db, sender, name, begins_at)
-        if is_over(used, count, quota):
-            left = max(0, (quota or 0) - used)
-            detail = f"{sender} may send {quota} messages a {what}; {left} are left and {count} were asked for"
-            return Limited("quota", detail, ends_at)
-    for _, name, *_ in asked:
-        usage.use(db, sender, name, count)
-    return None
 
 
-def check_flood(db: Db, config: Config, wanted: Iterable[Wanted], now: int) -> Limited | None:
+def _wanted(targets: Targets) -> int:
+    return sum(map(len, targets))
+
+
+def _flooded(
+    db: Db, config: Config, submission: Submission, targets: Targets, now: int, seen_until: int
+) -> Limited | None:
     """Whether some recipient would get more than ``[flood]`` lets through; each of them is told."""
     flood = config.flood
     if flood.per_recipient is None:
@@ -42,15 +77,26 @@ def check_flood(db: Db, config: Config, wanted: Iterable[Wanted], now: int) -> L
     here: Counter[tuple[str | None, PersonId | None]] = Counter()
     problems: list[Problem] = []
     until = now
-    for draft, pointer, to, person in wanted:
-        before, here[to, person] = here[to, person], here[to, person] + 1
-        if flood.exempt_urgent and config.priority[draft.priority].urgent:
+    for draft, target in _each(submission, targets):
+        who = target.to, target.person
+        before, here[who] = here[who], here[who] + 1
+        if _is_exempt(config, draft):
             continue
         left = flood.per_recipient - before
-        blocked = now if left < 1 else usage.blocking(db, to, person, now - flood.window, left)
+        blocked = now if left < 1 else usage.blocking(db, *who, now - flood.window, seen_until, left)
         if blocked is not None:
-            problems.append(Problem(pointer, f"has had {flood.per_recipient} messages lately"))
+            problems.append(Problem(target.pointer, f"has had {flood.per_recipient} messages lately"))
             until = max(until, blocked + flood.window)
     if not problems:
         return None
     return Limited("flood", "Some recipient would get too many messages at once", until, tuple(problems))
+
+
+def _each(submission: Submission, targets: Targets) -> Iterable[tuple[Draft, Target]]:
+    for draft, found in zip(submission.drafts, targets, strict=True):
+        for target in found:
+            yield draft, target
+
+
+def _is_exempt(config: Config, draft: Draft) -> bool:
+    return config.flood.exempt_urgent and config.priority[draft.priority].urgent

@@ -6,7 +6,7 @@ from twisted.internet.interfaces import IDelayedCall
 
 from datasms_daemon.delivery.handover import LineFacts
 from datasms_daemon.interfaces import ILine
-from datasms_daemon.model import LineState, LineStatus
+from datasms_daemon.model import LineStanding, LineState, LineStatus
 from datasms_daemon.rules.buckets import Bucket
 from datasms_daemon.rules.precedence import Precedence
 from datasms_daemon.store.operations import LineRow
@@ -80,3 +80,11 @@ class Way:
         if self.is_exhausted(today):
             return LineStatus(LineState.PAUSED, "day limit reached; resume it to go on")
         return self.line.status()
+
+    def standing(self, day: str, held: str | None) -> LineStanding:
+        """What it lets through on a day, as far as that is known now; ``held`` is why no line lets anything through."""
+        status = self.status(day)
+        sent = None if self.day is not None and day < self.day else self.sent_on(day)
+        if held is None and status.state is LineState.PAUSED:
+            held = status.reason
+        return LineStanding(sent, self.facts.day_limit, self.is_lifted(day), held, self.facts.share)

@@ -28,6 +28,7 @@ from datasms_daemon.gateway.shapes import (
     Number,
     PageSize,
     Reference,
+    SenderName,
     Time,
     TimeText,
     Title,
@@ -84,18 +85,21 @@ class BatchRequest(Request, frozen=True, kw_only=True):
 
 
 At = Annotated[Time | None, Meta(description="As if it were accepted at this time; null: now")]
+As = Annotated[SenderName | None, Meta(description="As if this sender sent it (operate, admin); null: the key's own")]
 
 
 class ExplainRequest(MessageRequest, frozen=True, kw_only=True):
     """A message that is not sent."""
 
     at: At = None
+    sender: As = None
 
 
 class ExplainBatchRequest(BatchRequest, frozen=True, kw_only=True):
     """Messages that are not sent."""
 
     at: At = None
+    sender: As = None
 
 
 class TextQuery(Request, frozen=True, kw_only=True):

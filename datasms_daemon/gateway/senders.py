@@ -9,7 +9,7 @@ from datasms_daemon.config.units import format_duration, format_size
 from datasms_daemon.gateway.ports import Core
 from datasms_daemon.gateway.records import SenderView, SettingView, Value
 from datasms_daemon.gateway.rights import OPERATE, GatewayApi
-from datasms_daemon.gateway.shapes import Id
+from datasms_daemon.gateway.shapes import SenderName
 from datasms_daemon.model import Key
 from datasms_daemon.rules.senders import Account
 from datasms_daemon.web.problems import HttpProblem
@@ -30,7 +30,7 @@ class Senders:
             permission=OPERATE,
             summary="What holds for a sender, and which table of the configuration says it",
             answer=SenderView,
-            parameters={"name": Id},
+            parameters={"name": SenderName},
         )(self.sender)
 
     async def sender(self, call: Call[Key, None, None]) -> SenderView:

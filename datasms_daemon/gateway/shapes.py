@@ -26,6 +26,7 @@ def _shape(pattern: str) -> dict[str, object]:
 
 
 Id = Annotated[str, Meta(pattern=f"^{_ID}{END}")]
+SenderName = Annotated[str, Meta(pattern=f"^(app:)?{_ID}{END}", examples=["crm", "app:info"])]
 Address = Annotated[
     str,
     Meta(

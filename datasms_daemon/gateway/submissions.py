@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from datasms_daemon.gateway.drafts import Drafter
-from datasms_daemon.gateway.explained import ExplanationView
+from datasms_daemon.gateway.explained import ExplanationView, explanation_view
 from datasms_daemon.gateway.ports import Core
 from datasms_daemon.gateway.records import (
     AcceptedAnswer,
@@ -21,11 +21,10 @@ from datasms_daemon.gateway.records import (
     MessageRequest,
     TextQuery,
 )
-from datasms_daemon.gateway.rights import SEND, GatewayApi
+from datasms_daemon.gateway.rights import SEND, GatewayApi, sees
 from datasms_daemon.gateway.shapes import (
     IdempotencyKey,
 )
-from datasms_daemon.gateway.views import explanation_view
 from datasms_daemon.model import Draft, Idempotency, Key, KeyReused, Limited, Problem, Refused, Submission
 from datasms_daemon.web.bodies import Json, Text
 from datasms_daemon.web.problems import HttpProblem
@@ -100,7 +99,15 @@ class Submissions:
 
     async def explain(self, call: Call[Key, Explained, None]) -> Items[ExplanationView]:
         """Plans, without sending."""
-        submission = Submission(call.caller.name, self._drafts(call.body, call.caller), call.caller.lines)
+        drafts, key = self._drafts(call.body, call.caller), call.caller
+        sender = call.body.sender or key.name
+        if sender == key.name:
+            submission = Submission(sender, drafts, key.lines)
+        elif sees(key) is None:
+            # Each of his keys may allow other lines; what all of them share is asked about.
+            submission = Submission(sender, drafts)
+        else:
+            raise HttpProblem("forbidden", "This key may ask for its own sender only")
         at = None if call.body.at is None else milliseconds(call.body.at)
         explained = await self._core.explain(submission, at)
         if isinstance(explained, Refused):

@@ -7,9 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
-from datasms_daemon.config.units import format_duration
 from datasms_daemon.gateway.admin_records import AuditView
-from datasms_daemon.gateway.explained import ExplanationView, SkippedView, StepView
 from datasms_daemon.gateway.inbound_records import InboundView
 from datasms_daemon.gateway.records import (
     AttachmentView,
@@ -30,7 +28,6 @@ from datasms_daemon.model import (
     Device,
     Dossier,
     Event,
-    Explanation,
     Inbound,
     Key,
     StoredAttachment,
@@ -85,34 +82,6 @@ def stored_attachment_view(stored: StoredAttachment) -> StoredAttachmentView:
 def event_view(event: Event) -> EventView:
     """One line of a trace."""
     return EventView(rfc3339(event.at), event.kind, event.detail)
-
-
-def explanation_view(explanation: Explanation) -> ExplanationView:
-    """One recipient's plan."""
-    return ExplanationView(
-        to=explanation.to,
-        person=explanation.person,
-        rules=explanation.rules,
-        steps=tuple(
-            StepView(
-                step.line,
-                format_duration(step.wait_ms),
-                step.success,
-                step.parts,
-                step.calendars,
-                step.when_closed,
-                None if step.opens_at is None else rfc3339(step.opens_at),
-                step.note,
-                step.text,
-                step.attempts,
-                step.backup,
-            )
-            for step in explanation.steps
-        ),
-        skipped=tuple(SkippedView(line.line, line.reason) for line in explanation.skipped),
-        operator=explanation.operator,
-        rule_set=explanation.rule_set,
-    )
 
 
 def inbound_view(inbound: Inbound) -> InboundView:

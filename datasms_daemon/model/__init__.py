@@ -9,6 +9,16 @@ from datasms_daemon.model.audit import AuditBreak, AuditEntry, AuditMark, AuditQ
 from datasms_daemon.model.client import InboxItem, IssuedRegistration, NewRegistration, Registration, RegistrationState
 from datasms_daemon.model.configuration import Reloaded, RunningConfiguration, SectionChange
 from datasms_daemon.model.directory import RIGHTS, Device, Group, Key, Person, Reach
+from datasms_daemon.model.explained import (
+    Allowance,
+    ExplainedStep,
+    Explanation,
+    FloodUse,
+    Limits,
+    LineStanding,
+    QuotaUse,
+    SkippedLine,
+)
 from datasms_daemon.model.handover import (
     Content,
     DeviceReceipt,
@@ -43,12 +53,9 @@ from datasms_daemon.model.queries import (
     Conflict,
     Due,
     Erased,
-    ExplainedStep,
-    Explanation,
     Inbound,
     LineView,
     MessageQuery,
-    SkippedLine,
 )
 from datasms_daemon.model.reports import Report, ReportQuery, ReportRow, Sums
 from datasms_daemon.model.submission import (
@@ -92,6 +99,7 @@ __all__ = [
     "AcceptedMessage",
     "AcceptedSubmission",
     "AddressGone",
+    "Allowance",
     "Alphabet",
     "ApplicationView",
     "Attachment",
@@ -117,6 +125,7 @@ __all__ = [
     "Event",
     "ExplainedStep",
     "Explanation",
+    "FloodUse",
     "Group",
     "GroupId",
     "Handover",
@@ -136,9 +145,11 @@ __all__ = [
     "KeyReused",
     "Later",
     "Limited",
+    "Limits",
     "LineDown",
     "LineName",
     "LineReceipt",
+    "LineStanding",
     "LineState",
     "LineStatus",
     "LineText",
@@ -162,6 +173,7 @@ __all__ = [
     "PushReceipt",
     "PushResult",
     "QuotaReached",
+    "QuotaUse",
     "Reach",
     "ReceiptState",
     "ReceivedText",

@@ -9,8 +9,6 @@ from datasms_daemon.model.words import (
     MessageState,
     PersonId,
     Record,
-    Success,
-    WhenClosed,
 )
 
 
@@ -30,46 +28,6 @@ class MessageQuery(Record, frozen=True):
     until: int | None = None
     after: MessageId | None = None
     limit: int = 50
-
-
-class ExplainedStep(Record, frozen=True):
-    """One step a message would take; ``text`` is what would leave there, ``parts`` how many SMS that is, None where it
-    has no meaning.
-
-    ``opens_at`` is when its calendars let it begin (UTC ms), None: not in sight. ``note`` is what becomes of
-    it when that is not at once.
-    """
-
-    line: LineName
-    wait_ms: int
-    success: Success
-    parts: int | None = None
-    calendars: tuple[str, ...] = ()
-    when_closed: WhenClosed = WhenClosed.DEFER
-    opens_at: int | None = None
-    note: str | None = None
-    text: str = ""
-    attempts: int | None = None
-    backup: bool = False
-
-
-class SkippedLine(Record, frozen=True):
-    """A line that a rule names and the plan leaves out."""
-
-    line: LineName
-    reason: str
-
-
-class Explanation(Record, frozen=True):
-    """Why one recipient's message would go the way it would; its number's operator chooses the set of rules."""
-
-    to: str | None
-    person: PersonId | None
-    rules: tuple[str, ...]
-    steps: tuple[ExplainedStep, ...]
-    skipped: tuple[SkippedLine, ...]
-    operator: str
-    rule_set: str
 
 
 class LineView(Record, frozen=True):

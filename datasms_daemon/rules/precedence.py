@@ -19,6 +19,11 @@ class Precedence(Record, frozen=True):
     runs: dict[int, int] = {}
 
 
+def ahead(name: str, ranks: Mapping[str, int]) -> tuple[str, ...]:
+    """The names that have precedence over one, best rank first."""
+    return tuple(sorted((other for other, rank in ranks.items() if rank < ranks[name]), key=ranks.__getitem__))
+
+
 def choose(
     waiting: Mapping[int, Sequence[MessageId]], places: int, share: int, before: Precedence
 ) -> tuple[list[MessageId], Precedence]:

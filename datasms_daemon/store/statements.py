@@ -160,17 +160,19 @@ INSERT_EVENTS = "INSERT INTO events (message, gen, entries) VALUES (:message, :g
 SELECT_EVENTS = "SELECT entries FROM events WHERE message = :message ORDER BY gen"
 
 SELECT_USAGE = "SELECT used FROM usage WHERE sender = :sender AND span = :span"
-COUNT_SENDER = "SELECT count(*) FROM messages WHERE sender = :sender AND id >= :first"
+COUNT_SENDER = "SELECT count(*) FROM messages WHERE sender = :sender AND id >= :first AND id < :end"
 INSERT_USAGE = "INSERT INTO usage (sender, span, used) VALUES (:sender, :span, :used)"
 ADD_USAGE = "UPDATE usage SET used = used + :count WHERE sender = :sender AND span = :span"
 PURGE_USAGE = "DELETE FROM usage WHERE span < :before"
-SELECT_RECENT = """
-SELECT created_at FROM messages WHERE recipient = :to AND id >= :first ORDER BY id DESC LIMIT 1 OFFSET :skip
+_RECENT = "FROM messages WHERE recipient = :to AND id >= :first AND id < :end"
+_RECENT_NUMBERLESS = """
+FROM messages WHERE recipient IS NULL AND person = :person AND id >= :first AND id < :end
 """
-SELECT_RECENT_NUMBERLESS = """
-SELECT created_at FROM messages WHERE recipient IS NULL AND person = :person AND id >= :first
-ORDER BY id DESC LIMIT 1 OFFSET :skip
-"""
+_NEWEST = "ORDER BY id DESC LIMIT 1 OFFSET :skip"
+SELECT_RECENT = f"SELECT created_at {_RECENT} {_NEWEST}"
+SELECT_RECENT_NUMBERLESS = f"SELECT created_at {_RECENT_NUMBERLESS} {_NEWEST}"
+COUNT_RECENT = f"SELECT count(*) {_RECENT}"
+COUNT_RECENT_NUMBERLESS = f"SELECT count(*) {_RECENT_NUMBERLESS}"
 
 SELECT_IDEMPOTENCY = "SELECT body_hash, answer FROM idempotency WHERE sender = :sender AND key = :key"
 INSERT_IDEMPOTENCY = """

@@ -14,6 +14,7 @@ from datasms_daemon.model import (
     RIGHTS,
     AcceptedMessage,
     AcceptedSubmission,
+    Allowance,
     ApplicationView,
     AuditEntry,
     AuditQuery,
@@ -30,6 +31,7 @@ from datasms_daemon.model import (
     Event,
     ExplainedStep,
     Explanation,
+    FloodUse,
     Group,
     GroupId,
     Inbound,
@@ -40,7 +42,9 @@ from datasms_daemon.model import (
     Key,
     KeyReused,
     Limited,
+    Limits,
     LineName,
+    LineStanding,
     LineState,
     LineView,
     Message,
@@ -51,6 +55,7 @@ from datasms_daemon.model import (
     PersonId,
     Problem,
     Progress,
+    QuotaUse,
     Recipient,
     Refused,
     Reloaded,
@@ -72,6 +77,14 @@ from datasms_daemon.rules.senders import Account, Senders
 from tests.fakes.attachments import DAY, NOW, FakeAttachments
 
 LINES = (LineName("datasms"), LineName("sms-o2"))
+_STANDING = LineStanding(10, 10, False, "day limit reached", 5)
+LIMITS = Limits(
+    (QuotaUse("day", "2026-09-21", NOW, NOW + DAY, 100, "sender.crm", 99),),
+    FloodUse(3, 20, 600_000, False),
+    {"lines": Allowance(("sms-o2",), "sender_defaults"), "numbers": Allowance(None, None)},
+    None,
+    Limited("flood", "too many", NOW + 1000, (Problem("/to/0", "has had 20 messages lately"),)),
+)
 
 T = TypeVar("T")
 
@@ -177,6 +190,7 @@ class FakeCore:
         self.acts = [AuditEntry(n, NOW + n, "crm", "line paused", "sms-o2", bytes([n])) for n in (1, 2, 3)]
         self.submissions: list[Submission] = []
         self.explained_at: int | None = None
+        self.explained_for: Submission | None = None
         self.unready: str | None = None
         self.failure: Exception | None = None
         self.stalled: Deferred[None] | None = None
@@ -258,13 +272,13 @@ class FakeCore:
         return accepted
 
     async def explain(self, submission: Submission, at: int | None = None) -> tuple[Explanation, ...] | Refused:
-        self.explained_at = at
+        self.explained_at, self.explained_for = at, submission
         problems = tuple(self._unknown(submission))
         if problems:
             return Refused(problems)
         skipped = (SkippedLine(LineName("mail"), "no address"),)
         return tuple(
-            Explanation(to.number, to.person, ("everybody",), _steps(draft.text), skipped, "o2", "default")
+            Explanation(to.number, to.person, ("everybody",), _steps(draft.text), skipped, "o2", "default", LIMITS)
             for draft in submission.drafts
             for to in draft.recipients
         )
@@ -451,7 +465,7 @@ def _steps(text: str) -> tuple[ExplainedStep, ...]:
     closed = (("office",), WhenClosed.SKIP, NOW, "is left out: closed")
     return (
         ExplainedStep(LINES[0], 60_000, Success.DELIVERED, None, *closed, text),
-        ExplainedStep(LINES[1], 600_000, Success.SENT, 1, text=text),
+        ExplainedStep(LINES[1], 600_000, Success.SENT, 1, text=text, standing=_STANDING, goes_after=("high",)),
     )
 
 

@@ -443,20 +443,50 @@ def test_an_explanation_sends_nothing(gateway: Gateway) -> None:
                 {
                     "line": "datasms", "wait": "1m", "success": "delivered", "parts": None, "calendars": ["office"],
                     "when_closed": "skip", "opens_at": "2026-09-21T14:13:20.000Z", "note": "is left out: closed",
-                    "text": "x", "attempts": None, "backup": False,
+                    "text": "x", "attempts": None, "backup": False, "held": None, "day_limit": None,
+                    "precedence": None,
                 },
                 {
                     "line": "sms-o2", "wait": "10m", "success": "sent", "parts": 1, "calendars": [],
                     "when_closed": "defer", "opens_at": None, "note": None, "text": "x",
-                    "attempts": None, "backup": False,
+                    "attempts": None, "backup": False, "held": "day limit reached",
+                    "day_limit": {"sent": 10, "limit": 10, "lifted": False},
+                    "precedence": {"after": ["high"], "share": 5},
                 },
             ],
             "skipped": [{"line": "mail", "reason": "no address"}],
             "operator": "o2", "rule_set": "default",
+            "limits": {
+                "quotas": {
+                    "day": {"used": 99, "limit": 100, "ends_at": "2026-09-22T14:13:20.000Z", "from": "sender.crm"}
+                },
+                "flood": {"had": 3, "limit": 20, "window": "10m", "exempt": False},
+                "allowed": {
+                    "lines": {"value": ["sms-o2"], "from": "sender_defaults"},
+                    "numbers": {"value": None, "from": None},
+                },
+                "key_lines": None,
+                "refused": {
+                    "code": "flood", "detail": "too many", "until": "2026-09-21T14:13:21.000Z",
+                    "errors": [{"pointer": "/to/0", "detail": "has had 20 messages lately"}],
+                },
+            },
         }
     ]  # fmt: skip
     assert gateway.ask("POST", "/v1/explain", {"to": ["person:x"], "text": "x"}).faults.keys() == {"/to/0"}
     assert gateway.core.dossiers == {}
+
+
+def test_who_sees_all_messages_may_ask_how_those_of_another_sender_would_go(gateway: Gateway) -> None:
+    body = {"to": [NUMBER], "text": "x", "sender": "crm"}
+    for secret, lines in (("dsk_all", None), (gateway.core.key("send", name="crm", lines=("sms-o2",)), ("sms-o2",))):
+        assert gateway.ask("POST", "/v1/explain", body, secret=secret).status == 200
+        asked = gateway.core.explained_for
+        assert asked is not None
+        assert (asked.sender, asked.allowed_lines) == ("crm", lines)
+    gateway.core.explained_for = None
+    assert gateway.ask("POST", "/v1/explain", body, secret=gateway.core.key("send", name="erp")).status == 403
+    assert gateway.core.explained_for is None
 
 
 def test_an_explanation_may_be_for_another_time(gateway: Gateway) -> None:

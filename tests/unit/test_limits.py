@@ -194,13 +194,16 @@ def test_a_person_without_a_number_is_guarded_too(world: World) -> None:
 
 
 def test_the_guard_and_a_new_quota_look_where_an_index_leads(world: World) -> None:
-    texts = (sql.SELECT_RECENT, sql.SELECT_RECENT_NUMBERLESS, sql.COUNT_SENDER)
-    values = {"to": NUMBER, "person": "a", "sender": "crm", "first": "0", "skip": 1}
+    texts = (
+        sql.SELECT_RECENT, sql.SELECT_RECENT_NUMBERLESS, sql.COUNT_SENDER, sql.COUNT_RECENT,
+        sql.COUNT_RECENT_NUMBERLESS,
+    )  # fmt: skip
+    values = {"to": NUMBER, "person": "a", "sender": "crm", "first": "0", "end": "1", "skip": 1}
 
     def plan(db: Db) -> list[str]:
         return [row[3] for text in texts for row in db.execute(f"EXPLAIN QUERY PLAN {text}", values)]
 
     used = done(world.daemon.store.read(plan))
     assert [one.partition("INDEX ")[2].split()[0] for one in used] == [
-        "messages_recipient", "messages_numberless", "messages_sender",
+        "messages_recipient", "messages_numberless", "messages_sender", "messages_recipient", "messages_numberless",
     ]  # fmt: skip
