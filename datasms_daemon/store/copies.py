@@ -9,7 +9,13 @@ from pathlib import Path
 
 from datasms_daemon.errors import StoreError
 from datasms_daemon.store import opening, operations
+from datasms_daemon.store import statements as sql
 from datasms_daemon.store.writer import Db
+
+CURSORS = ("pushes", "inbound")
+"""The tables whose numbers clients and applications keep as cursors."""
+AHEAD = 10**9
+"""More numbers than were given since the copy was made: a cursor from then must not stand before what is to come."""
 
 
 def save(database: Path, target: Path) -> None:
@@ -71,6 +77,10 @@ def _hold(database: Path, copy: str, now: int) -> None:
         epoch = int(operations.meta(db, operations.EPOCH) or 0) + 1
         operations.set_meta(db, operations.EPOCH, str(epoch))
         operations.set_meta(db, operations.HOLD, f"{copy} was put in the place of the database")
+        for name in CURSORS:
+            values = {"name": name, "ahead": AHEAD}
+            if db.execute(sql.SKIP_SEQUENCE, values).rowcount == 0:
+                db.execute(sql.BEGIN_SEQUENCE, values)
         operations.audit(db, now, "command line", f"database restored, epoch {epoch}", copy)
         db.execute("COMMIT")
 

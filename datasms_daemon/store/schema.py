@@ -2,6 +2,7 @@
 
 Ids are UUIDv7 text (time-ordered), times integer ms UTC. ``messages`` holds in one row what was accepted and where it
 stands; ``due_at`` is when the timer must look at it, ``ready`` the line whose room it waits for (docs/adr/0002).
+``seq`` of pushes and of texts from outside are cursors and names: one is never given twice, whatever is deleted.
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ CREATE TABLE parts (
 CREATE INDEX parts_provider ON parts (line, provider_id);
 
 CREATE TABLE pushes (
-    seq INTEGER PRIMARY KEY,
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
     message TEXT NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
     device TEXT NOT NULL,
     n INTEGER NOT NULL,
@@ -289,7 +290,7 @@ CREATE TABLE channels (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE inbound (
-    seq INTEGER PRIMARY KEY,
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
     line TEXT NOT NULL,
     sender TEXT NOT NULL,
     recipient TEXT NOT NULL,

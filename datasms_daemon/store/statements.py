@@ -368,3 +368,7 @@ DELETE_META = "DELETE FROM meta WHERE name = :name"
 SET_META = """
 INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = :value
 """
+
+# SQLite's own table of the numbers it gave last.
+SKIP_SEQUENCE = "UPDATE sqlite_sequence SET seq = seq + :ahead WHERE name = :name"
+BEGIN_SEQUENCE = "INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :ahead)"

@@ -13,7 +13,7 @@ from datasms_daemon.config.archive import Archive, ArchiveClass
 from datasms_daemon.config.kinds import DAY, HOUR, Duration
 from datasms_daemon.config.senders import Sender
 from datasms_daemon.delivery import archive as archive_module
-from datasms_daemon.model import Conflict, Due, LineText, MessageId, MessageState
+from datasms_daemon.model import Conflict, DeviceId, Due, LineText, MessageId, MessageState
 from datasms_daemon.rules.audit import erased
 from datasms_daemon.store import audit, operations
 from datasms_daemon.store.retention_statements import SELECT_KIND, SELECT_NEXT_KIND
@@ -188,3 +188,19 @@ def test_the_kinds_are_found_by_steps_in_an_index(world: World) -> None:
 
     plans = done(world.daemon.store.read(unit))
     assert all("SEARCH messages USING INDEX messages_kept" in plan.replace("COVERING ", "") for plan in plans), plans
+
+
+def test_a_device_sees_what_comes_after_everything_before_was_forgotten(tmp_path: Path) -> None:
+    """It keeps its place in the inbox: the number of a push that is gone is never given to another."""
+    world = World(tmp_path, keep_text=Duration(0), keep_metadata=Duration(0))
+    add_person(world.daemon, "phone")
+    world.over()
+    read = world.count("SELECT max(seq) FROM pushes")
+    world.time.advance(1)
+    while world.purge():
+        pass
+    assert world.count("SELECT count(*) FROM pushes") == 0
+    world.daemon.submit(draft("Fire"))
+    backend = world.daemon.parts.backend
+    (item,) = done(Deferred.fromCoroutine(backend.inbox(DeviceId("phone"), read, 50)))
+    assert item.text == "Fire"

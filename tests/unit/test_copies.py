@@ -7,10 +7,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from datasms_daemon.errors import StoreError
-from datasms_daemon.store import opening, operations
-from datasms_daemon.store.copies import restore, save
+from datasms_daemon.model import InboundText, LineName
+from datasms_daemon.store import inbound, opening, operations
+from datasms_daemon.store.copies import AHEAD, restore, save
 
 
 @pytest.fixture
@@ -111,3 +113,21 @@ def test_a_database_is_not_copied_onto_itself_nor_from_nowhere(database: Path, t
     with pytest.raises(StoreError, match="there is no database"):
         save(tmp_path / "missing", tmp_path / "copy")
     assert fact(database) == "before"
+
+
+def test_what_comes_after_a_restore_stands_behind_every_cursor_that_was_given_before(
+    database: Path, tmp_path: Path
+) -> None:
+    """A client keeps its place in the inbox, an application in the texts: neither knows that time went back."""
+    text = InboundText(LineName("sms"), "+420603123456", "", "Hello", 1, "1")
+    with closing(opening.writer_connection(database)) as db:
+        inbound.add(db, text, None, None)
+        save(database, tmp_path / "copy")
+        for key in range(2, 9):
+            inbound.add(db, structs.replace(text, key=str(key)), None, None)
+        (cursor,) = db.execute("SELECT max(seq) FROM inbound").fetchone()
+    restore(tmp_path / "copy", database, 1)
+    with closing(opening.writer_connection(database)) as db:
+        inbound.add(db, structs.replace(text, key="after"), None, None)
+        assert db.execute("SELECT max(seq) FROM inbound").fetchone()[0] > cursor
+        assert db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'pushes'").fetchone() == (AHEAD,)

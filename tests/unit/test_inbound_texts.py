@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from twisted.internet.defer import Deferred
 
+from datasms_daemon.config.archive import Archive
 from datasms_daemon.config.inbound import InboundRouting
 from datasms_daemon.config.kinds import Duration
 from datasms_daemon.config.records import InboundRule, Sender, SmppLine, When
@@ -185,3 +186,16 @@ def test_explain_stores_nothing_and_tells_who_wrote(tmp_path: Path) -> None:
     found = done(Deferred.fromCoroutine(world.daemon.parts.core.inbound_texts.explain(inbound)))
     assert (found.person, [one.target for one in found.destinations]) == (PERSON, ["account:office"])
     assert world.texts("office") == []
+
+
+def test_the_number_of_a_text_that_is_forgotten_is_never_given_to_another(tmp_path: Path) -> None:
+    """Who reads behind a cursor would never see it, and an answer to it would be taken for one that was given."""
+    world = World(tmp_path)
+    world.sms("Hello")
+    (read,) = done(Deferred.fromCoroutine(world.daemon.parts.core.inbound("office", 0, 50)))
+    world.daemon.parts.configure(msgspec.structs.replace(world.config, archive=Archive(keep_inbound=Duration(0))), {})
+    world.time.advance(1)
+    assert done(Deferred.fromCoroutine(world.daemon.parts.archive.purge())) == 1
+    world.sms("Hello again", key="2")
+    (new,) = done(Deferred.fromCoroutine(world.daemon.parts.core.inbound("office", read.seq, 50)))
+    assert new.text == "Hello again"
