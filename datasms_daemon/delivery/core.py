@@ -270,13 +270,13 @@ class Core:
         def decide(dossier: Dossier) -> Decision | None:
             message = dossier.message
             ttl = message.valid_until - max(message.created_at, message.send_at or 0)
-            if dossier.progress.valid_until != message.valid_until:
-                ttl = dossier.progress.valid_until - now
             priority = self._config.priority.get(message.priority)
             ndr_ms = None if priority is None else priority.ndr_after
             return lifecycle.reschedule(dossier.progress, now, send_at, ttl, by, self._openings(), ndr_ms)
 
-        return await self._change(id_, sender, decide, "it was tried already", (by, "message put off"), send_at)
+        # Kept also when it is now: its validity counts from there.
+        starts = now if send_at is None else send_at
+        return await self._change(id_, sender, decide, "it was tried already", (by, "message put off"), starts)
 
     async def dead(self, after: MessageId | None, limit: int) -> tuple[Dossier, ...]:
         """Messages that ended failed or unknown, newest first."""

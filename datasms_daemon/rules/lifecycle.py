@@ -143,8 +143,10 @@ def handed(progress: Progress, n: int, outcome: Outcome, at: Handed) -> Decision
         case AddressGone():
             return fails(progress, at.now, name, outcome.reason, "address_gone", at.openings)
         case LineDown():
-            if progress.step + 1 < len(progress.plan):
+            following = steps.entering(progress, progress.step + 1, at.now, at.openings)
+            if following is not None and not following.progress.held:
                 return fails(progress, at.now, name, outcome.reason, "line_down", at.openings)
+            # Nothing else may take it now: the line may be back before its deadline.
             return _again(progress, name, outcome.reason, None, at)
         case Later():
             return _again(progress, name, outcome.reason, outcome.not_before, at)

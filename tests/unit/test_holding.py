@@ -20,6 +20,7 @@ from datasms_daemon.model import (
     Group,
     GroupId,
     Later,
+    LineDown,
     LineName,
     MessageId,
     MessageState,
@@ -30,7 +31,7 @@ from datasms_daemon.model import (
 )
 from datasms_daemon.store import messages
 from tests.fakes.daemon import NUMBER, PERSON, START_MS, FakeDaemon, FakeTime, add_person, configuration, done, draft
-from tests.fakes.lines import FakeLine
+from tests.fakes.lines import FakeLine, accept_at_once
 
 HOUR, DAY = 3600.0, 86_400.0
 OFFICE = CalendarOptions(timezone="UTC", hours={"mon-fri": ("08:00-17:00",)})
@@ -174,6 +175,22 @@ def test_another_try_waits_for_the_opening_too_and_its_deadline_stands(world: Wo
     world.until(MONDAY + 0.001)
     assert len(world.push.sends) == 2
     assert world.look(id_).progress.deadline == before
+
+
+@pytest.mark.parametrize("when_closed", list(WhenClosed))
+def test_a_line_that_is_down_does_not_give_way_to_a_step_that_is_closed(
+    tmp_path: Path, when_closed: WhenClosed
+) -> None:
+    """The line may be back in a minute, the office opens in days or never."""
+    first = Rule(name="first", steps=(replace(PUSH, wait=Duration(3_600_000)),), continue_=True)
+    world = World(tmp_path, first, Rule(name="office", steps=(SMS,), calendar="office", when_closed=when_closed))
+    world.until(10)
+    world.push.script = lambda handover: (LineDown("refused"), 0.0, False)
+    id_ = world.send()
+    assert (world.look(id_).progress.step, world.look(id_).progress.state) == (0, MessageState.QUEUED)
+    world.push.script = accept_at_once
+    world.until(10.9)
+    assert (len(world.push.sends), world.look(id_).progress.state) == (2, MessageState.WAITING)
 
 
 def test_held_messages_outlive_a_restart(world: World) -> None:
@@ -357,6 +374,18 @@ def test_a_message_held_at_a_later_step_can_still_be_given_another_time(tmp_path
     assert rescheduled(world, id_, START_MS + 73 * 3_600_000).progress.state is MessageState.SCHEDULED
     world.until(73)
     assert world.sent_at(world.sms) == [73.0]
+
+
+def test_a_message_keeps_its_ttl_however_often_it_is_given_another_time(world: World) -> None:
+    hour = 3_600_000
+    world.until(10)
+    id_ = world.send(send_at=START_MS + 100 * hour, ttl_ms=5 * hour)
+    for at, send_at in ((11, None), (12, 40), (13, None), (14, 73)):
+        world.until(at)
+        found = rescheduled(world, id_, None if send_at is None else START_MS + send_at * hour)
+        assert found.progress.valid_until == START_MS + ((send_at or at) + 5) * hour
+    world.until(73)
+    assert world.sent_at(world.push) == [73.0]
 
 
 def test_a_held_message_can_be_cancelled(world: World) -> None:
