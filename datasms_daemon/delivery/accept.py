@@ -188,8 +188,9 @@ class Acceptance:
             allowed_lines=self._permission(submission.sender).lines_with(submission.allowed_lines),
             calendars=self._calendars(submission.sender) + target.calendars,
             unusable=unusable,
+            confined=self._classes.confined(draft.class_),
         )
-        return self._classes.routed(self._router.plan(facts), draft.class_)
+        return self._router.plan(facts)
 
     def _is_verbatim(self, sender: str, draft: Draft) -> bool:
         return bool(self.senders.of(sender).options.nomodify) if draft.nomodify is None else draft.nomodify

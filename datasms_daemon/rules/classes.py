@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from msgspec.structs import replace
-
-from datasms_daemon.model import LineName, LineText, Plan, SkippedLine
-from datasms_daemon.rules.routing import Routed
+from datasms_daemon.model import LineName, LineText, Plan
+from datasms_daemon.rules.facts import Confined
 
 
 class _Class(Protocol):
@@ -29,15 +27,10 @@ class Classes:
             if class_.lines is not None
         }
 
-    def routed(self, routed: Routed, class_: str | None) -> Routed:
-        """The way without the lines on which nothing of this class may leave."""
+    def confined(self, class_: str | None) -> Confined | None:
+        """By which lines alone anything of this class may leave; None: by all, as it is or as a notice."""
         lines, notice = self._closed.get(class_, (None, None))
-        if lines is None or notice is not None:
-            return routed
-        kept = tuple(step for step in routed.plan if step.line in lines)
-        reason = f"texts of class {class_} may not leave here"
-        skipped = tuple(SkippedLine(step.line, reason) for step in routed.plan if step.line not in lines)
-        return replace(routed, plan=kept, skipped=(*routed.skipped, *skipped))
+        return None if class_ is None or lines is None or notice is not None else Confined(class_, lines)
 
     def notices(self, plan: Plan, class_: str | None) -> dict[LineName, LineText]:
         """What leaves by each line of the plan in place of a text of this class, whatever its sender gave for it."""

@@ -9,6 +9,7 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from datasms_daemon.model import LineName, OnUnknown, Plan, Record, SkippedLine, Step, Success, WhenClosed
+from datasms_daemon.rules.facts import Confined
 
 DATASMS = "datasms"
 
@@ -88,6 +89,7 @@ class Circumstances(Record, frozen=True):
     allowed: tuple[str, ...] | None
     calendars: tuple[str, ...]
     unusable: frozenset[LineName]
+    confined: Confined | None
 
 
 class Planner:
@@ -124,11 +126,12 @@ class Planner:
             if line.name != name and line.name in named:
                 continue
             reason = _refusal(line, at.asked, at.allowed) or _unreachable(line, at.has_number, at.has_device)
-            if reason is None:
+            unfit = _unfit(line, at.confined)
+            if reason is None and unfit is None:
                 usable.append(line)
                 continue
-            skipped.setdefault(line.name, SkippedLine(line=line.name, reason=reason))
-            if line.name == name and reason != _DISABLED:
+            skipped.setdefault(line.name, SkippedLine(line=line.name, reason=reason or unfit or ""))
+            if line.name == name and reason not in (None, _DISABLED):
                 break
         if name not in self._lines:
             skipped.setdefault(name, SkippedLine(line=name, reason="not configured"))
@@ -179,6 +182,12 @@ def _refusal(line: LineOptions, asked: tuple[str, ...] | None, allowed: tuple[st
     if asked is not None and line.name not in asked:
         return "not asked for"
     return None
+
+
+def _unfit(line: LineOptions, confined: Confined | None) -> str | None:
+    if confined is None or line.name in confined.lines:
+        return None
+    return f"texts of class {confined.class_} may not leave here"
 
 
 def _unreachable(line: LineOptions, has_number: bool, has_device: bool) -> str | None:

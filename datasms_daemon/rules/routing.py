@@ -101,7 +101,7 @@ class Router:
                 break
         circumstances = Circumstances(
             facts.priority, facts.to is not None, facts.has_device, facts.lines, facts.allowed_lines, facts.calendars,
-            facts.unusable,
+            facts.unusable, facts.confined,
         )  # fmt: skip
         return self._planner.plan(tuple(matched), circumstances)
 

@@ -18,7 +18,10 @@ from datasms_daemon.model import (
     AcceptedSubmission,
     DeviceId,
     Dossier,
+    Later,
     LineName,
+    LineState,
+    LineStatus,
     LineText,
     MessageId,
     MessageState,
@@ -29,7 +32,7 @@ from datasms_daemon.model import (
 )
 from datasms_daemon.store import messages
 from tests.fakes.daemon import FakeDaemon, FakeTime, add_person, configuration, done, draft
-from tests.fakes.lines import FakeLine
+from tests.fakes.lines import FakeLine, accept_at_once
 from tests.fakes.smpp_host import UtcOf, smpp_options
 from tests.fakes.smpp_wire import MemoryNet
 
@@ -144,6 +147,26 @@ def test_without_a_notice_the_line_is_left_out_with_the_reason(tmp_path: Path) -
     assert world.look(id_).progress.state is MessageState.FAILED
     accepted = done(world.daemon.store.read(lambda db: messages.trace(db, id_)))[0]
     assert accepted.detail["skipped"] == "sms-a: texts of class internal may not leave here"
+
+
+@pytest.mark.parametrize("lines", [("sms-a",), ("sms-b",), ("sms-a", "sms-b")])
+def test_a_line_that_is_down_for_a_while_has_no_backup_that_the_class_forbids(
+    tmp_path: Path, lines: tuple[str, ...]
+) -> None:
+    """The text waits for the line or takes the backup, as the class allows; it is never left without any."""
+    config = with_class(tmp_path, lines=lines)
+    backed = tuple(replace(line, backup="sms-b") if line.name == SMS else line for line in config.line)
+    time = FakeTime()
+    far_ends = {name: FakeLine(name, time.reactor) for name in ("datasms", "sms-a", "sms-b")}
+    daemon = FakeDaemon(replace(config, line=backed), {**far_ends}, time)
+    far_ends["sms-a"].state = LineStatus(LineState.DOWN, "refused")
+    far_ends["sms-a"].script = lambda handover: (Later("not bound"), 0.0, False)
+    daemon.submit(draft(SECRET, class_="internal"))
+    far_ends["sms-a"].state, far_ends["sms-a"].script = LineStatus(LineState.UP), accept_at_once
+    time.advance(59)
+    taken = {name for name, line in far_ends.items() if line.taken}
+    assert taken == {"sms-a" if lines == ("sms-a",) else "sms-b"}
+    daemon.die()
 
 
 def test_a_device_finds_the_notice_when_the_class_forbids_its_line(tmp_path: Path) -> None:
