@@ -230,7 +230,7 @@ def _token_refused(answer: Answer) -> bool:
 
 def _accepted(body: bytes) -> Outcome:
     sent = decoded(body, _Sent)
-    return Accepted((sent.name,)) if sent is not None and sent.name else Unknown("success without a message name")
+    return Accepted() if sent is not None and sent.name else Unknown("success without a message name")
 
 
 def _error_of(body: bytes) -> _Error:

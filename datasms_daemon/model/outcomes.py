@@ -6,8 +6,9 @@ from datasms_daemon.model.words import Record
 
 
 class Accepted(Record, frozen=True, tag="accepted"):
-    """The far end took it, under these ids of its own (one a part). Never means delivered (I25).
+    """The far end took it. Never means delivered (I25).
 
+    ``provider_ids`` are its own ids (one a part), where it will name them in receipts; others are not kept.
     ``notes`` say what of it did not go along, for the trace.
     """
 

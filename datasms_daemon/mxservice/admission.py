@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress
@@ -90,9 +91,12 @@ def bearer(request: Request) -> Secret | None:
 
 def source(address: IAddress) -> str:
     """What counts as one client: an IPv4 address or an IPv6 /64; one for all local sockets."""
-    if not isinstance(address, IPv4Address | IPv6Address):
-        return "local"
-    ip = ipaddress.ip_address(address.host.partition("%")[0])
+    return _network(address.host) if isinstance(address, IPv4Address | IPv6Address) else "local"
+
+
+@lru_cache(maxsize=4096)
+def _network(host: str) -> str:
+    ip = ipaddress.ip_address(host.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         return str(ip.ipv4_mapped or ipaddress.IPv6Network((int(ip) >> 64 << 64, 64)))
     return str(ip)

@@ -62,7 +62,7 @@ def logged() -> Iterator[list[str]]:
 
 @pytest_twisted.ensureDeferred
 async def test_wns_gets_the_message_id_and_no_text(wns: WnsRig) -> None:
-    assert await wns.channel.push(order(wns)) == Accepted(("5A1C000000000001",))
+    assert await wns.channel.push(order(wns)) == Accepted()
     (taken,) = wns.service.taken
     assert taken.headers["x-wns-type"] == "wns/raw"
     assert msgspec.json.decode(taken.body) == {"datasms": "1", "id": "m1"}

@@ -29,7 +29,7 @@ HTML = b"<html><title>502 Bad Gateway</title></html>"
 @pytest.mark.parametrize(
     ("status", "body", "expected"),
     [
-        (200, b'{"name": "projects/p/messages/0:15%31"}', Accepted(("projects/p/messages/0:15%31",))),
+        (200, b'{"name": "projects/p/messages/0:15%31"}', Accepted()),
         (404, error(404, "UNREGISTERED"), AddressGone("404 UNREGISTERED")),
         (400, error(400, "INVALID_ARGUMENT"), NotSent("400 INVALID_ARGUMENT", final=True)),
         (
