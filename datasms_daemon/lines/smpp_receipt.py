@@ -39,13 +39,16 @@ class Receipt(NamedTuple):
 
 
 def is_receipt(pdu: ShortMessage) -> bool:
-    """Whether the PDU is about a message of ours: by its type bits or its TLV, never by what a text looks like."""
-    return pdu.esm_class & _TYPE_BITS in _RECEIPT_TYPES or RECEIPTED_MESSAGE_ID in pdu.tlvs
+    """Whether the PDU is about a message of ours: by its type bits, or by TLVs; never by what a text looks like."""
+    if pdu.esm_class & _TYPE_BITS in _RECEIPT_TYPES:
+        return True
+    # Some SMSCs forget the type bits, and some (Kannel's drive_smpp) give people's texts an id of their own here.
+    return RECEIPTED_MESSAGE_ID in pdu.tlvs and (MESSAGE_STATE in pdu.tlvs or "stat" in _fields(_text_of(pdu)))
 
 
 def parse_receipt(pdu: ShortMessage) -> Receipt | None:
     """The receipt in a PDU for which ``is_receipt`` holds; the TLVs count before the text. None: names no message."""
-    fields = _fields(pdu.content.decode("latin-1"))
+    fields = _fields(_text_of(pdu))
     id_ = pdu.tlvs.get(RECEIPTED_MESSAGE_ID, b"").rstrip(b"\0").decode("latin-1") or fields.get("id", "")
     if not id_ or len(id_) > MAX_ID:
         return None
@@ -87,6 +90,10 @@ def normal_id(raw: str, id_format: IdFormat, source: Literal["response", "receip
     if id_format != "text" and not is_hex and _DECIMAL.fullmatch(text):
         return str(int(text))
     return text.lstrip("0") or text[:1]
+
+
+def _text_of(pdu: ShortMessage) -> str:
+    return pdu.content.decode("latin-1")
 
 
 def _fields(text: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 
 from datasms_daemon.config.records import SmppLine
 from datasms_daemon.lines.smpp_inbound import MAX_REMEMBERED
-from datasms_daemon.lines.smpp_pdu import DATA_SM, DELIVER_SM, MESSAGE_PAYLOAD, ShortMessage
+from datasms_daemon.lines.smpp_pdu import DATA_SM, DELIVER_SM, MESSAGE_PAYLOAD, RECEIPTED_MESSAGE_ID, ShortMessage
 from datasms_daemon.lines.smpp_session import MAX_DELIVERIES
 from datasms_daemon.lines.smpp_status import ROK
 from datasms_daemon.model import InboundText
@@ -48,6 +48,15 @@ def texts(bench: Bench) -> list[str]:
 
 def results(sent: list[Deferred[int]]) -> list[object]:
     return [each.result if each.called else None for each in sent]
+
+
+def test_a_text_with_an_id_of_the_smscs_is_not_lost(bench: Bench) -> None:
+    text = ShortMessage(
+        DELIVER_SM, 0, source_ton=1, source="420603123456", short_message=b"Help", tlvs={RECEIPTED_MESSAGE_ID: b"77\0"}
+    )
+    sent = bench.smsc.deliver(text)
+    bench.net.settle()
+    assert (results([sent]), texts(bench), bench.host.receipts) == ([ROK], ["Help"], [])
 
 
 def test_a_text_is_answered_once_it_is_committed_i24(bench: Bench) -> None:

@@ -69,12 +69,18 @@ def test_a_receipt_without_a_usable_id_names_no_message(text: str) -> None:
     assert parse_receipt(receipt_pdu(text)) is None
 
 
-def test_only_type_bits_or_the_tlv_make_a_receipt() -> None:
+def test_only_type_bits_or_an_id_with_a_state_make_a_receipt() -> None:
     assert is_receipt(receipt_pdu(TYPICAL))
     assert is_receipt(ShortMessage(DELIVER_SM, 1, esm_class=0x20))
-    assert is_receipt(ShortMessage(DATA_SM, 1, tlvs={0x001E: b"1"}))
+    assert is_receipt(ShortMessage(DATA_SM, 1, tlvs={0x001E: b"1", 0x0427: b"\x02"}))
+    assert is_receipt(ShortMessage(DELIVER_SM, 1, short_message=TYPICAL.encode(), tlvs={0x001E: b"0A1B2C"}))
     assert not is_receipt(ShortMessage(DELIVER_SM, 1, short_message=TYPICAL.encode()))
     assert not is_receipt(ShortMessage(DELIVER_SM, 1, esm_class=0x40))
+
+
+def test_a_text_to_which_the_smsc_gives_an_id_is_no_receipt() -> None:
+    assert not is_receipt(ShortMessage(DELIVER_SM, 1, short_message=b"Help", tlvs={0x001E: b"1"}))
+    assert not is_receipt(ShortMessage(DATA_SM, 1, tlvs={0x001E: b"1", 0x0424: b"Help"}))
 
 
 @pytest.mark.parametrize(
