@@ -78,6 +78,7 @@ class SmppSession(Protocol):
         self._heard = 0.0
         self._ending = False
         self._closing = False
+        self._leaving: int | None = None
         self._unread: int | None = None
         self._timers: dict[str, IDelayedCall] = {}
         self._response_timeout = options.response_timeout / 1000
@@ -111,7 +112,7 @@ class SmppSession(Protocol):
 
     def end(self) -> None:
         """Unbinds and closes; answers to what was submitted before still count. ``closed`` tells when it is done."""
-        if self._ending or self.lost_at is not None:
+        if self._ending or self._leaving is not None or self.lost_at is not None:
             return
         self._ending = True
         if self.is_bound:
@@ -203,6 +204,7 @@ class SmppSession(Protocol):
         _, waiting = self._pending.pop(sequence, (0.0, None))
         if waiting is not None:
             waiting.callback(answer)
+            self._leave_if_settled()
         else:
             _log.info("an answer came to nothing that waits")
 
@@ -214,8 +216,7 @@ class SmppSession(Protocol):
         if pdu.command == ENQUIRE_LINK:
             self._write(Bare(ENQUIRE_LINK_RESP, pdu.sequence))
         elif pdu.command == UNBIND:
-            self._write(Bare(UNBIND_RESP, pdu.sequence))
-            self._close()
+            self._unbound(pdu.sequence)
         elif pdu.command == UNBIND_RESP:
             self._close()
         elif pdu.command == GENERIC_NACK:
@@ -252,9 +253,30 @@ class SmppSession(Protocol):
             status = RX_T_APPN
         self._deliveries -= 1
         self._respond(pdu, status)
+        self._leave_if_settled()
 
     def _respond(self, pdu: ShortMessage, status: int) -> None:
         self._write(MessageResponse(pdu.command | RESPONSE, pdu.sequence, status))
+
+    # The SMSC's unbind
+
+    def _unbound(self, sequence: int) -> None:
+        """Nothing new is sent; what both sides still owe an answer for is waited for, or its outcome would be lost."""
+        if self._leaving is None:
+            self.is_bound = False
+            self._leaving = sequence
+            self._later("leave", CLOSE_TIMEOUT, self._leave)
+            self._leave_if_settled()
+
+    def _leave_if_settled(self) -> None:
+        if self._leaving is not None and not self._closing and not self._pending and not self._deliveries:
+            self._leave()
+
+    def _leave(self) -> None:
+        assert self._leaving is not None
+        self._forget("leave")
+        self._write(Bare(UNBIND_RESP, self._leaving))
+        self._close()
 
     # Timers
 

@@ -62,11 +62,11 @@ def environment() -> dict[str, str]:
 class StandIn:
     """A far end in a process of its own that speaks JSON lines; ``events`` is all it said."""
 
-    def __init__(self, script: str, *arguments: str) -> None:
+    def __init__(self, script: str, *arguments: str, interpreter: str = sys.executable) -> None:
         self.events: list[dict[str, Any]] = []
         env = environment() | {"PYTHONPATH": str(ROOT)}
         self._process = subprocess.Popen(
-            [sys.executable, str(FAKES / script), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env
+            [interpreter, str(FAKES / script), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

@@ -51,6 +51,23 @@ def epoch_ms(text: str) -> int:
     return int((datetime.fromisoformat(text) - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1000 + 0.5)
 
 
+def message(gateway: Caller, id_: str) -> dict[str, Any]:
+    """A stored message as its application sees it."""
+    answer = gateway("GET", f"/v1/messages/{id_}")
+    assert answer.status == 200, answer
+    body: dict[str, Any] = answer.body
+    return body
+
+
+def reaches(gateway: Caller, id_: str, status: str, seconds: float = 10.0) -> dict[str, Any]:
+    """A stored message once it has this status."""
+    end = time.monotonic() + seconds
+    while (found := message(gateway, id_))["status"] != status:
+        assert time.monotonic() < end, f"not {status}: {found['attempts']}"
+        time.sleep(0.02)
+    return found
+
+
 @dataclass
 class Device:
     """A registered client: its person's number, its own id and token."""
@@ -125,18 +142,11 @@ class Stage:
 
     def message(self, id_: str) -> dict[str, Any]:
         """A message as the application sees it."""
-        answer = self.gateway("GET", f"/v1/messages/{id_}")
-        assert answer.status == 200, answer
-        body: dict[str, Any] = answer.body
-        return body
+        return message(self.gateway, id_)
 
     def reaches(self, id_: str, status: str, seconds: float = 10.0) -> dict[str, Any]:
         """The message once it has this status."""
-        end = time.monotonic() + seconds
-        while (found := self.message(id_))["status"] != status:
-            assert time.monotonic() < end, f"not {status}: {found}"
-            time.sleep(0.02)
-        return found
+        return reaches(self.gateway, id_, status, seconds)
 
     def texts(self, text: str) -> list[dict[str, Any]]:
         """The SMS with this text so far."""
