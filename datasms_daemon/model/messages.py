@@ -45,6 +45,7 @@ class Progress(Record, frozen=True):
     when the timer must look at it; ``deadline`` when the present step must have succeeded, None before it has begun;
     ``attempt`` numbers the newest attempt from 1 (0: none yet) and ``attempt_state`` is None once that attempt is
     finished. ``ndr_due`` is when the sender is to be told that there is no success yet, ``ndr_at`` when he was.
+    ``unsure``: the line may have taken an earlier try of the present step, and nobody can say.
     """
 
     id: MessageId
@@ -66,6 +67,7 @@ class Progress(Record, frozen=True):
     held: bool = False
     ndr_due: int | None = None
     ndr_at: int | None = None
+    unsure: bool = False
 
 
 class LineText(Record, frozen=True):

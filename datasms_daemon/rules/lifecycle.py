@@ -301,7 +301,7 @@ def _unknown(progress: Progress, outcome: Unknown, at: Handed) -> Decision:
         event = _event(at.now, "unknown", attempt=progress.attempt, reason=outcome.reason)
         return _next(progress, at.now, "unknown_outcome", event, closed, at.openings, ambiguous=True)
     if at.drops_repeats and not steps.is_exhausted(progress):
-        again = _again(progress, "unknown", outcome.reason, None, at)
+        again = _again(replace(progress, unsure=True), "unknown", outcome.reason, None, at)
         closed = again.attempt and replace(again.attempt, state=AttemptState.UNKNOWN)
         return replace(again, attempt=closed)
     return _settle_unknown(progress, outcome, at.now)
@@ -351,17 +351,17 @@ def _next(
 ) -> Decision:
     """The step after this one that may begin; without one the message has failed, or nobody knows.
 
-    ``untaken``: the line surely has nothing of it.
+    ``untaken``: the line surely has nothing of it, unless an earlier try left that open.
     """
     moved = replace(progress, gen=progress.gen + 1)
-    first = steps.after(progress, untaken=untaken)
+    first = steps.after(progress, untaken=untaken and not progress.unsure)
     entered = steps.entering(moved, first, now, openings)
     if entered is not None:
         at = entered.progress
         following = _event(now, "step", step=at.step, line=step_of(at).line, deadline=at.deadline)
         return Decision(at, (event, following, *entered.events), closed)
     passed = [steps.passed_over(step, now) for step in progress.plan[first:]]
-    state = MessageState.UNKNOWN if ambiguous else MessageState.FAILED
+    state = MessageState.UNKNOWN if ambiguous or progress.unsure else MessageState.FAILED
     return Decision(finished(moved, state, code), (event, *passed, _event(now, state.value, code=code)), closed)
 
 
@@ -372,12 +372,12 @@ def _look(progress: Progress, now: int, openings: Openings, *events: Event) -> D
 
 
 def _at_door(moved: Progress, placed: Placed | None, now: int, *events: Event) -> Decision:
-    """Where the message was placed; without any step that may begin it has failed."""
+    """Where the message was placed; without any step that may begin it has failed, or nobody knows."""
     if placed is not None:
         return Decision(placed.progress, (*events, *placed.events))
     passed = [steps.passed_over(step, now) for step in moved.plan[moved.step :]]
-    over = finished(moved, MessageState.FAILED, "closed")
-    return Decision(over, (*events, *passed, _event(now, "failed", code="closed")))
+    state = MessageState.UNKNOWN if moved.unsure else MessageState.FAILED
+    return Decision(finished(moved, state, "closed"), (*events, *passed, _event(now, state.value, code="closed")))
 
 
 def noted(progress: Progress, now: int, note: AttemptChange, kind: str, **detail: str | int | bool | None) -> Decision:

@@ -58,7 +58,7 @@ def entering(progress: Progress, first: int, now: int, openings: Openings) -> Pl
     if chosen is None:
         return None
     n, opens_at = chosen
-    placed = _placed(progress, n, opens_at, None, 0, now, openings)
+    placed = _placed(replace(progress, unsure=False), n, opens_at, None, 0, now, openings)
     if n == first:
         return placed
     passed = tuple(passed_over(progress.plan[n], now) for n in range(first, n))

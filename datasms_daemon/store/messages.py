@@ -328,17 +328,18 @@ def _progress_row(progress: Progress, now: int) -> dict[str, object]:
         "held": int(progress.held),
         "ndr_due": progress.ndr_due,
         "ndr_at": progress.ndr_at,
+        "unsure": int(progress.unsure),
         "final_at": now if progress.state.is_final else None,
     }
 
 
 def _progress(row: tuple[Any, ...]) -> Progress:
     (id_, gen, state, plan, valid_until, step, tries, crashes, attempt_n, attempt_state, *rest) = row[:_PROGRESS_WIDTH]
-    due_at, deadline, ready, code, delivered_at, read_at, held, ndr_due, ndr_at = rest
+    due_at, deadline, ready, code, delivered_at, read_at, held, ndr_due, ndr_at, unsure = rest
     return Progress(
         id_, gen, MessageState(state), _plan(plan), valid_until, step, tries, crashes, attempt_n,
         None if attempt_state is None else AttemptState(attempt_state), due_at, deadline, ready, code, delivered_at,
-        read_at, bool(held), ndr_due, ndr_at,
+        read_at, bool(held), ndr_due, ndr_at, bool(unsure),
     )  # fmt: skip
 
 

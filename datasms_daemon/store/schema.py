@@ -57,6 +57,7 @@ CREATE TABLE messages (
     held INTEGER NOT NULL,
     ndr_due INTEGER,
     ndr_at INTEGER,
+    unsure INTEGER NOT NULL,
     final_at INTEGER,
     purged INTEGER NOT NULL DEFAULT 0
 ) STRICT;

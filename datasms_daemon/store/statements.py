@@ -4,7 +4,7 @@ from __future__ import annotations
 
 PROGRESS = (
     "id, gen, state, plan, valid_until, step, tries, crashes, attempt, attempt_state, due_at, deadline, ready, code, "
-    "delivered_at, read_at, held, ndr_due, ndr_at"
+    "delivered_at, read_at, held, ndr_due, ndr_at, unsure"
 )
 MESSAGE = (
     "id, submission, sender, recipient, person, priority, class, title, text, reference, created_at, send_at, "
@@ -25,18 +25,18 @@ INSERT_MESSAGE = """
 INSERT INTO messages (id, submission, sender, recipient, person, priority, rank, class, title, text, reference,
     per_line, resend_of, cost_centre, nomodify, attachments, created_at, send_at, mac, gen, state, plan, valid_until,
     step, tries, crashes, attempt, attempt_state, due_at, deadline, ready, code, delivered_at, read_at, held, ndr_due,
-    ndr_at, final_at)
+    ndr_at, unsure, final_at)
 VALUES (:id, :submission, :sender, :to, :person, :priority, :rank, :class_, :title, :text, :reference,
     :per_line, :resend_of, :cost_centre, :nomodify, :attachments, :created_at, :send_at, :mac, :gen, :state, :plan,
     :valid_until,
     :step, :tries, :crashes, :attempt, :attempt_state, :due_at, :deadline, :ready, :code, :delivered_at, :read_at,
-    :held, :ndr_due, :ndr_at, :final_at)
+    :held, :ndr_due, :ndr_at, :unsure, :final_at)
 """
 UPDATE_PROGRESS = """
 UPDATE messages SET gen = :gen, state = :state, valid_until = :valid_until, step = :step, tries = :tries,
     crashes = :crashes, attempt = :attempt, attempt_state = :attempt_state, due_at = :due_at, deadline = :deadline,
     ready = :ready, code = :code, delivered_at = :delivered_at, read_at = :read_at, held = :held,
-    ndr_due = :ndr_due, ndr_at = :ndr_at,
+    ndr_due = :ndr_due, ndr_at = :ndr_at, unsure = :unsure,
     final_at = coalesce(final_at, :final_at)
 WHERE id = :id AND gen = :was
 """

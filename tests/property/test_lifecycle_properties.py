@@ -53,6 +53,8 @@ steps = st.builds(
     on_unknown=st.sampled_from(OnUnknown),
     calendars=st.sampled_from([(), ("a",), ("b",), ("a", "b"), ("never",)]),
     when_closed=st.sampled_from(WhenClosed),
+    attempts=st.sampled_from([None, 1, 2, 3]),
+    backup=st.booleans(),
 )
 plans = st.lists(steps, max_size=4).map(tuple)
 outcomes: st.SearchStrategy[Outcome] = st.one_of(
@@ -106,7 +108,14 @@ class Life:
             if change is not None:
                 self.write(change)
         self.progress = after
+        if after.step > before.step and after.plan[after.step].backup:
+            assert not self.open_question(after.step), "a backup may send what its line has taken"
         self.check()
+
+    def open_question(self, until: int) -> bool:
+        """Whether nobody knows what became of a try of the step before ``until``, or of its line's backups."""
+        first = max(n for n in range(until) if n == 0 or not self.progress.plan[n].backup)
+        return any(one.state is AttemptState.UNKNOWN and first <= one.step < until for one in self.attempts.values())
 
     def write(self, change: AttemptChange) -> None:
         """As the store's UPDATE does."""
@@ -135,6 +144,9 @@ class Life:
         if progress.state.is_final:
             assert (progress.due_at, progress.ready, progress.attempt_state) == (None, None, None)
             assert progress.ndr_due is None, "told of a failure that is over"
+            if progress.state is MessageState.FAILED and progress.code not in ("parked", "tampered"):
+                unknown = [one for one in self.attempts.values() if one.state is AttemptState.UNKNOWN]
+                assert all(one.step < progress.step for one in unknown), "called failed, and nobody knows"
         else:
             assert progress.due_at is not None, "I12"
         if progress.ready is not None:

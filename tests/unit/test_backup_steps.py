@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from datasms_daemon.model import (
     Accepted,
@@ -110,3 +111,28 @@ def test_the_last_try_of_the_last_step_ends_in_failure() -> None:
 def test_tries_that_are_used_up_lead_to_the_backup() -> None:
     once = Step(LineName("main"), WAIT, attempts=1)
     assert after(sending(once, BACKUP, LAST), Later("busy")).ready == "backup"
+
+
+def resent(*plan: Step) -> Progress:
+    """A message whose devices may have had its first try; the second one is just being made."""
+    first = after(sending(*plan), Unknown("time limit"), drops_repeats=True)
+    return retried(first)
+
+
+def test_when_a_try_may_have_been_taken_the_end_of_the_last_step_is_unknown() -> None:
+    twice = Step(LineName("main"), WAIT, attempts=2, on_unknown=OnUnknown.RESEND)
+    ended = after(resent(twice), Later("busy"), NOW + 20_000)
+    assert (ended.state, ended.code) == (MessageState.UNKNOWN, "attempts")
+    often = replace(twice, attempts=None)
+    again = after(resent(often), Unknown("time limit"), NOW + WAIT - 1, drops_repeats=True)
+    late = lifecycle.due(again, NOW + WAIT, ALWAYS_OPEN)
+    assert late is not None
+    assert (late.progress.state, late.progress.code) == (MessageState.UNKNOWN, "deadline")
+
+
+def test_a_try_that_may_have_been_taken_keeps_the_message_from_the_backup_and_is_forgotten_at_the_next_step() -> None:
+    twice = Step(LineName("main"), WAIT, attempts=2, on_unknown=OnUnknown.RESEND)
+    moved = after(resent(twice, BACKUP, LAST), Later("busy"), NOW + 20_000)
+    assert moved.ready == "last"
+    ended = after(claimed(moved, NOW + 20_000), AddressGone("no such number"), NOW + 20_000)
+    assert ended.state is MessageState.FAILED
