@@ -4,12 +4,14 @@ of it replace or drop it as far as they can. All of it is a courtesy; nothing de
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
+from datasms_daemon.errors import DiskFull
 from datasms_daemon.interfaces import IChannel
 from datasms_daemon.model import DeviceId, MessageId, Progress, PushOrder
 from datasms_daemon.rules.lifecycle import is_passed_on
@@ -64,10 +66,17 @@ class Withdrawals:
                 for id_ in ids:
                     del self._waiting[id_]
                 found = await self._store.read(partial(pushes.still_open, ids=ids))
+                if found:
+                    await self._mark(found)
                 withdrawing = [Deferred.fromCoroutine(self._withdraw(push)) for push in found]
                 await gatherResults(withdrawing, consumeErrors=True)
         finally:
             self._is_running = False
+
+    async def _mark(self, found: list[OpenPush]) -> None:
+        """A message that is passed on may change many times more, and be cancelled in the end."""
+        with suppress(DiskFull):
+            await self._store.write(partial(pushes.mark_withdrawn, found=found))
 
     async def _withdraw(self, push: OpenPush) -> None:
         self._told(push.device.id, push.message)

@@ -53,7 +53,8 @@ class InboxRow(msgspec.Struct, frozen=True):
 
 
 class OpenPush(msgspec.Struct, frozen=True):
-    """A push that was taken and not confirmed, on a device that is still active; ``channel`` is the one it went by."""
+    """A push that was taken, not confirmed and not withdrawn, on a device that is still active; ``channel`` is the one
+    it went by."""
 
     message: MessageId
     device: Device
@@ -97,7 +98,7 @@ def perhaps_there(db: Db, id_: MessageId) -> set[DeviceId]:
 
 
 def still_open(db: Db, ids: Iterable[MessageId]) -> list[OpenPush]:
-    """The pushes of some messages that their services took and nobody confirmed."""
+    """The pushes of some messages that their services took, nobody confirmed and nobody withdrew."""
     found = []
     for id_ in ids:
         for message, device, channel, valid_until in db.execute(sql.SELECT_OPEN_PUSHES, {"message": id_}).fetchall():
@@ -105,6 +106,11 @@ def still_open(db: Db, ids: Iterable[MessageId]) -> list[OpenPush]:
             if known is not None:
                 found.append(OpenPush(message, known, channel, valid_until))
     return found
+
+
+def mark_withdrawn(db: Db, found: Iterable[OpenPush]) -> None:
+    """Keeps that they are withdrawn."""
+    db.executemany(sql.MARK_WITHDRAWN, [{"message": push.message, "device": push.device.id} for push in found])
 
 
 def confirm(db: Db, id_: MessageId, device: DeviceId, state: ReceiptState) -> Attempt | None:

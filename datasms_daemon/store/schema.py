@@ -137,6 +137,7 @@ CREATE TABLE pushes (
     state TEXT NOT NULL,
     reason TEXT,
     provider_id TEXT,
+    withdrawn INTEGER NOT NULL DEFAULT 0,
     UNIQUE (message, device)
 ) STRICT;
 CREATE INDEX pushes_inbox ON pushes (device, seq);

@@ -122,8 +122,9 @@ WHERE message = :message AND state NOT IN ('failed', 'address_gone', 'line_down'
 SELECT_OPEN_PUSHES = """
 SELECT p.message, p.device, p.channel, m.valid_until FROM pushes p JOIN messages m ON m.id = p.message
     JOIN devices d ON d.id = p.device AND d.state = 'active'
-WHERE p.message = :message AND p.state = 'sent'
+WHERE p.message = :message AND p.state = 'sent' AND p.withdrawn = 0
 """
+MARK_WITHDRAWN = "UPDATE pushes SET withdrawn = 1 WHERE message = :message AND device = :device"
 SELECT_PERHAPS_THERE = """
 SELECT device FROM pushes WHERE message = :message AND state NOT IN ('address_gone', 'line_down', 'later', 'not_sent')
 """

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
 from datasms_daemon import assembly
+from datasms_daemon.config.calendars import CalendarOptions, calendars_of
 from datasms_daemon.config.kinds import Duration
 from datasms_daemon.config.records import DatasmsLine, StepOptions
 from datasms_daemon.lines.datasms import DatasmsDriver
@@ -296,6 +298,23 @@ def test_the_next_line_withdraws_what_the_service_may_still_hold(world: World) -
     assert [(order.message, order.device.id) for order in world.viber.withdrawn] == [(id_, "d1")]
     assert told == [("d1", id_)]
     assert len(world.sms.sends) == 1
+
+
+def test_a_message_is_withdrawn_once_however_often_it_changes_behind_its_devices(world: World) -> None:
+    """It is held at its next step for an hour, leaves, and is cancelled in the end."""
+    office = CalendarOptions(timezone="UTC", hours={"mon-sun": ("09:00-17:00",)})
+    lines = tuple(replace(line, calendar="office") if line.name == "sms-a" else line for line in world.config.line)
+    config = replace(world.config, line=lines, calendar={"office": office})
+    world.daemon.parts.configure(config, calendars_of(config))
+    told: list[MessageId] = []
+    world.daemon.parts.presence.watch_withdrawals(DeviceId("d1"), told.append)
+    id_ = world.send()
+    world.time.advance(61)
+    assert (world.look(id_).progress.held, [order.message for order in world.viber.withdrawn]) == (True, [id_])
+    world.time.advance(3600)
+    assert len(world.sms.sends) == 1
+    done(Deferred.fromCoroutine(world.daemon.parts.core.cancel(id_, None, "operator")))
+    assert ([order.message for order in world.viber.withdrawn], told) == ([id_], [id_])
 
 
 def test_a_cancelled_message_is_withdrawn(world: World) -> None:
