@@ -128,7 +128,7 @@ class Parts:
         mac_key, pepper = (_secret(state_dir / name, random) for name in ("mac.key", "pepper.key"))
         self.keys = Keys(store, now, new_id, random)
         self._outbound(mac_key)
-        files = Files(state_dir / ATTACHMENTS)
+        self._files = files = Files(state_dir / ATTACHMENTS)
         self.downloads = Downloads(store, files, now, self.in_thread, mac_key, self._shows_content)
         numbers = RegistrationNumbers(lambda: self.config, store, now, new_id, random, pepper, self.in_thread)
         self.backend = self._backend(numbers, random, mac_key)
@@ -181,7 +181,7 @@ class Parts:
         """What is not kept any longer."""
         listed = ErasureList(database_path(self.config))
         now = self.clock.now_ms
-        self.erasure = Erasure(self.store, now, listed, self.in_thread, self.changes, self._revoked)
+        self.erasure = Erasure(self.store, now, listed, self.in_thread, self._files.remove, self.changes, self._revoked)
         self.archive = self.core.archive = Archive(self.store, now, lambda: self.config, self.erasure)
 
     def _inbound(self, numbers: RegistrationNumbers) -> Directory:

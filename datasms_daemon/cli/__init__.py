@@ -79,6 +79,7 @@ for _command in (
     directory.person,
     directory.group,
     directory.device,
+    directory.number,
     operations.line,
     inbound.app,
     channels.channel,

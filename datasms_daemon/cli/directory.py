@@ -24,6 +24,7 @@ T = TypeVar("T")
 person = Group("person", help="Persons of the directory.")
 group = Group("group", help="Groups of persons.")
 device = Group("device", help="Devices of persons.")
+number = Group("number", help="Phone numbers that are nobody's.")
 
 
 @person.command("list")
@@ -84,7 +85,21 @@ def person_delete(session: Session, ids: tuple[str, ...]) -> None:
 @click.pass_obj
 def person_erase(session: Session, id_: str) -> None:
     """Erase a person: messages under way are cancelled; texts, numbers, devices and traces are forgotten."""
-    found = session.client.call(Erased, "POST", _path("persons", id_) + "/erase", timeout_s=ERASE_S)
+    _erase(session, _path("persons", id_))
+
+
+@number.command("erase")
+@click.argument("number", metavar="NUMBER")
+@click.confirmation_option(prompt="Cancel what is under way and forget all that tells of this number?")
+@click.pass_obj
+def number_erase(session: Session, number: str) -> None:
+    """Erase a number that is no person's: messages under way are cancelled; texts to and from it and traces are
+    forgotten."""
+    _erase(session, _path("numbers", number))
+
+
+def _erase(session: Session, path: str) -> None:
+    found = session.client.call(Erased, "POST", f"{path}/erase", timeout_s=ERASE_S)
     pairs = [("messages", found.messages), ("cancelled", found.cancelled), ("devices", found.devices)]
     session.show(found, lambda: fields(pairs))
 

@@ -40,7 +40,7 @@ class Archive:
     """Forgets by the times of ``config``, which is asked each time."""
 
     def __init__(self, store: Store, now_ms: Callable[[], int], config: Callable[[], Config], erasure: Erasure) -> None:
-        self.erase = erasure.erase
+        self.erase, self.erase_number = erasure.erase, erasure.erase_number
         self._store = store
         self._now_ms = now_ms
         self._config = config

@@ -6,8 +6,8 @@ from datasms_daemon.gateway.admin_records import PurgeAnswer, QueueAnswer
 from datasms_daemon.gateway.ports import Core
 from datasms_daemon.gateway.records import Items
 from datasms_daemon.gateway.rights import ADMIN, OPERATE, GatewayApi
-from datasms_daemon.gateway.shapes import Id
-from datasms_daemon.model import Due, Erased, Key, PersonId
+from datasms_daemon.gateway.shapes import Id, Number
+from datasms_daemon.model import Due, Erased, Key, PersonId, Problem
 from datasms_daemon.web.problems import HttpProblem
 from datasms_daemon.web.routes import Call
 
@@ -52,6 +52,15 @@ class Archive:
             answer=Erased,
             parameters={"id": Id},
         )(self.erase)
+        api.route(
+            "POST",
+            "/v1/numbers/<number>/erase",
+            permission=ADMIN,
+            summary="Erase a number that is nobody's: cancel what is under way, then forget all that tells of it",
+            answer=Erased,
+            problems=("conflict",),
+            parameters={"number": Number},
+        )(self.erase_number)
 
     async def due(self, call: Call[Key, None, None]) -> Items[Due]:
         """By kind; nothing is forgotten."""
@@ -75,4 +84,15 @@ class Archive:
         found = await self._core.archive.erase(PersonId(call.path["id"]), call.caller.name)
         if found is None:
             raise HttpProblem("not_found", "There is no such person")
+        return found
+
+    async def erase_number(self, call: Call[Key, None, None]) -> Erased:
+        """What there was; 409 when it is a person's."""
+        number = self._core.normalise(call.path["number"])
+        if number is None:
+            problem = Problem("/number", "this is not a valid phone number")
+            raise HttpProblem("invalid", "The request cannot be carried out", (problem,))
+        found = await self._core.archive.erase_number(number, call.caller.name)
+        if not isinstance(found, Erased):
+            raise HttpProblem("conflict", f"It is a number of person {found}: erase the person")
         return found

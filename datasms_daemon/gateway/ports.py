@@ -236,6 +236,10 @@ class Archive(Protocol):
     def erase(self) -> Callable[[PersonId, str], Awaitable[Erased | None]]:
         """Erases a person, by whom; None when there is no such person."""
 
+    @property
+    def erase_number(self) -> Callable[[str, str], Awaitable[Erased | PersonId]]:
+        """Erases what there is of a number, by whom; the person that it belongs to, if it does."""
+
 
 class Hold(Protocol):
     """What keeps a restored database from sending."""

@@ -7,8 +7,10 @@ that is put back is found to lack them.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from msgspec import Struct
 
 from datasms_daemon.model import Device, MessageId, PersonId, Progress
 from datasms_daemon.rules import audit as chain
@@ -44,6 +46,11 @@ def hashes(db: Db, person: PersonId, numbers: Iterable[str]) -> tuple[str, ...]:
     return tuple(chain.erased(db.audit_key, value) for value in (person, *numbers))
 
 
+def bare_hash(db: Db, number: str) -> str:
+    """What is remembered of a number that was erased by itself; it names no person that had it before."""
+    return chain.erased(db.audit_key, f"number {number}")
+
+
 def unknown(db: Db, listed: frozenset[str]) -> frozenset[str]:
     """Those of the list that this database does not know to be erased: it is older than they are."""
     return listed - {row[0] for row in db.execute(sql.SELECT_ERASURES)}
@@ -63,29 +70,56 @@ def persons_of(db: Db, erased: frozenset[str]) -> list[PersonId]:
 
 def recipients_of(db: Db, erased: frozenset[str]) -> list[str]:
     """The numbers here that messages went to and that are meant."""
-    found: list[str] = []
+    return [number for number in _recipients(db) if chain.erased(db.audit_key, number) in erased]
+
+
+def bare_numbers_of(db: Db, erased: frozenset[str]) -> list[str]:
+    """The numbers here that are meant by themselves, whoever had them."""
+    owned = [row[0] for row in db.execute(sql.SELECT_ALL_NUMBERS)]
+    writers = [row[0] for row in db.execute(sql.SELECT_WRITERS)]
+    known = dict.fromkeys([*owned, *writers, *_recipients(db)])
+    return [number for number in known if bare_hash(db, number) in erased]
+
+
+def _recipients(db: Db) -> Iterator[str]:
     after = ""
     while (number := db.execute(sql.SELECT_NEXT_RECIPIENT, {"after": after}).fetchone()[0]) is not None:
-        if chain.erased(db.audit_key, number) in erased:
-            found.append(number)
+        yield number
         after = number
-    return found
 
 
-def erase_messages(
-    db: Db, person: PersonId | None, numbers: Iterable[str], now: int, by: str, most: int
-) -> tuple[int, list[Progress]]:
-    """Cancels what is under way of at most so many messages and hides them all: how many, and the cancelled ones."""
+class ErasedMessages(Struct, frozen=True):
+    """How many messages were hidden, which of them were cancelled for that, and which files nothing names any more."""
+
+    count: int
+    cancelled: list[Progress]
+    files: list[str]
+
+
+def messages_of(db: Db, person: PersonId | None, numbers: Iterable[str], most: int) -> list[MessageId]:
+    """At most so many messages to a person, and to numbers as far as they were not somebody else's."""
     ids = [row[0] for row in db.execute(sql.SELECT_OF_PERSON, {"person": person, "most": most})]
     for number in numbers:
         values = {"person": person, "number": number, "most": most}
         ids += [row[0] for row in db.execute(sql.SELECT_TO_NUMBER, values)]
-    chosen = [MessageId(id_) for id_ in dict.fromkeys(ids)][:most]
-    found = [messages.progress(db, id_) for id_ in chosen]
+    return [MessageId(id_) for id_ in dict.fromkeys(ids)][:most]
+
+
+def messages_to(db: Db, number: str, most: int) -> list[MessageId]:
+    """At most so many messages to a number, whosesoever it was."""
+    return [MessageId(row[0]) for row in db.execute(sql.SELECT_TO_BARE_NUMBER, {"number": number, "most": most})]
+
+
+def erase_messages(db: Db, ids: list[MessageId], now: int, by: str) -> ErasedMessages:
+    """Cancels what is under way of some messages and hides them all; their attachments may be removed after the commit
+    where no other message has them."""
+    found = [messages.progress(db, id_) for id_ in ids]
     decisions = [lifecycle.cancel(one, now, by) for one in found if one is not None]
     cancelled = messages.apply(db, [decision for decision in decisions if decision is not None], now)
-    retention.hide(db, chosen)
-    return len(chosen), cancelled
+    attached = {row[0] for id_ in ids for row in db.execute(sql.SELECT_ATTACHED, {"id": id_})}
+    retention.hide(db, ids)
+    files = [one for one in sorted(attached) if db.execute(sql.DELETE_UNATTACHED, {"id": one}).fetchone() is not None]
+    return ErasedMessages(len(ids), cancelled, files)
 
 
 def erase_person(db: Db, person: PersonId) -> tuple[Device, ...]:
@@ -97,6 +131,11 @@ def erase_person(db: Db, person: PersonId) -> tuple[Device, ...]:
         audit.erase(db, value)
     directory.delete_person(db, person)
     return devices
+
+
+def disown(db: Db, number: str) -> None:
+    """The number is nobody's."""
+    db.execute(sql.DELETE_NUMBER, {"number": number})
 
 
 def erase_number(db: Db, number: str) -> None:

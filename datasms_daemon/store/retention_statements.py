@@ -48,6 +48,12 @@ SELECT_OF_PERSON = "SELECT id FROM messages WHERE person = :person LIMIT :most"
 SELECT_TO_NUMBER = """
 SELECT id FROM messages WHERE recipient = :number AND (person IS NULL OR person = :person) LIMIT :most
 """
+SELECT_TO_BARE_NUMBER = "SELECT id FROM messages WHERE recipient = :number LIMIT :most"
+DELETE_NUMBER = "DELETE FROM numbers WHERE number = :number"
+SELECT_ATTACHED = "SELECT attachment FROM attached WHERE message = :id"
+DELETE_UNATTACHED = """
+DELETE FROM attachments WHERE id = :id AND NOT EXISTS (SELECT 1 FROM attached WHERE attachment = :id) RETURNING id
+"""
 HIDE_ANSWERS = """
 UPDATE idempotency SET answer = replace(answer, :number, :hidden) WHERE answer LIKE '%' || :number || '%'
 """
@@ -64,3 +70,4 @@ SELECT_ERASURES = "SELECT hash FROM erasures"
 SELECT_ALL_PERSONS = "SELECT id FROM persons"
 SELECT_ALL_NUMBERS = "SELECT number, person FROM numbers"
 SELECT_NEXT_RECIPIENT = "SELECT min(recipient) FROM messages WHERE recipient > :after"
+SELECT_WRITERS = "SELECT DISTINCT sender FROM inbound"

@@ -124,6 +124,9 @@ class FakeArchive:
     async def erase(self, person: PersonId, by: str) -> Erased | None:
         return Erased(3, 1, 2) if person == "novak" else None
 
+    async def erase_number(self, number: str, by: str) -> Erased | PersonId:
+        return PersonId("novak") if number == "+420603123456" else Erased(2, 1, 0)
+
 
 class FakeHold:
     """A restored database."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,9 @@ from datasms_daemon.model import (
     NewRegistration,
     Person,
     PersonId,
+    StoredAttachment,
 )
-from datasms_daemon.store import audit, directory, erasure, inbound, opening, operations, registrations
+from datasms_daemon.store import attachments, audit, directory, erasure, inbound, opening, operations, registrations
 from datasms_daemon.store.copies import restore, save
 from datasms_daemon.store.store import Db
 from tests.fakes.daemon import FakeDaemon, FakeTime, configuration, done, draft
@@ -53,6 +54,8 @@ CANARIES = (
     "canary from outside",
     "canary-reason",
 )
+STRANGER = "+420603555666"
+STRANGE = (STRANGER, "strange text", "strange reference", "strange file", "strange from outside", "strange-part")
 KEPT = ("kept text", OTHER_NUMBER, "Svoboda")
 
 
@@ -86,13 +89,42 @@ class World:
         """As an administrator wants it."""
         return done(Deferred.fromCoroutine(self.daemon.parts.archive.erase(WHO, "local")))
 
+    def erase_number(self, number: str) -> Erased | PersonId:
+        """As an administrator wants it."""
+        return done(Deferred.fromCoroutine(self.daemon.parts.archive.erase_number(number, "local")))
+
+    def attach(self, content: bytes) -> str:
+        """The id of a file that an application handed over."""
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield content
+
+        taking = self.daemon.parts.attachments.take("crm", "plan.pdf", pieces(), None)
+        stored = done(Deferred.fromCoroutine(taking))
+        assert isinstance(stored, StoredAttachment)
+        return stored.attachment.id
+
+    def files(self) -> set[str]:
+        """The ids of all files that are there."""
+        return {path.name for path in (self.directory / "attachments").iterdir()}
+
+    def restore(self, copy: Path) -> None:
+        """Puts an older database back and starts anew."""
+        self.daemon.die()
+        restore(copy, self.directory / "datasms.sqlite3", 1)
+        self.begin()
+
+    def catch_up(self) -> int:
+        """What the start does."""
+        return done(Deferred.fromCoroutine(self.daemon.parts.erasure.catch_up()))
+
     def found(self) -> list[tuple[str, str]]:
         """Every canary that any file of the state directory holds."""
         return [
             (path.name, canary)
-            for path in sorted(self.directory.iterdir())
+            for path in sorted(self.directory.rglob("*"))
             if path.is_file() and ".replaced" not in path.name and path.name != "copy"
-            for canary in (*CANARIES, *KEPT)
+            for canary in (*CANARIES, *STRANGE, *KEPT)
             if canary.encode() in path.read_bytes()
         ]
 
@@ -219,7 +251,7 @@ def test_an_erasure_that_a_crash_cut_short_is_finished_by_the_next_start(
     assert {canary for _, canary in world.found()} == set(KEPT)
 
 
-def _crash(*_: object) -> tuple[int, list[object]]:
+def _crash(*_: object) -> None:
     raise RuntimeError("the disk was pulled")
 
 
@@ -229,3 +261,109 @@ def test_a_recipient_is_not_shown(world: World) -> None:
     assert dossier is not None
     assert dossier.message.to is not None
     assert dossier.message.to.startswith("#")
+
+
+def test_files_of_an_erased_person_go_at_once_but_those_that_others_got_too(world: World) -> None:
+    own, shared, unsent = (world.attach(content) for content in (b"canary file", b"kept text", b"kept text"))
+    world.send("canary text 4", attachments=(own, shared))
+    world.send("kept text", number=OTHER_NUMBER, attachments=(shared,))
+    assert world.erase() is not None
+    assert world.files() == {shared, unsent}
+    assert done(world.daemon.store.read(attachments.sizes)).keys() == {shared, unsent}
+    assert b"canary file" not in b"".join(path.read_bytes() for path in world.directory.rglob("*") if path.is_file())
+
+
+def test_a_file_that_a_crash_left_of_an_erased_person_goes_with_the_next_start(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id_ = world.attach(b"canary file")
+    world.send("canary text 4", attachments=(id_,))
+    with monkeypatch.context() as crashing:
+        crashing.setattr(world.daemon.parts.erasure, "_remove", _crash)
+        with pytest.raises(RuntimeError, match="pulled"):
+            world.erase()
+    assert world.files() == {id_}
+    done(Deferred.fromCoroutine(world.daemon.parts.attachments.sweep()))
+    assert world.files() == set()
+
+
+# --- numbers that are nobody's ---------------------------------------------------------------------------------------
+
+
+def strange(world: World) -> list[MessageId]:
+    """There is all there can be of a number that is nobody's."""
+    file = world.attach(b"strange file")
+    over = world.send("strange text 1", STRANGER, attachments=(file,))
+    done(Deferred.fromCoroutine(world.daemon.parts.core.cancel(over, None, "local")))
+    later = world.send("strange text 2", STRANGER, send_at=world.daemon.now + 3_600_000, reference="strange reference")
+
+    def unit(db: Db) -> None:
+        now = world.daemon.now
+        received = InboundText(LineName("sms-a"), STRANGER, "+420603000000", "strange from outside", now, "s1")
+        inbound.add(db, received, None, None)
+        part = (STRANGER, "+420603000000", b"strange-part", now)
+        db.execute(
+            "INSERT INTO inbound_parts (line, key, sender, recipient, reference, total, number, alphabet, coding,"
+            " octets, at, whole) VALUES ('sms-a', 'p1', ?, ?, 1, 2, 1, 'gsm', 0, ?, ?, '')",
+            part,
+        )
+        db.execute("INSERT INTO idempotency VALUES ('crm', 'k2', 'h', 's', ?, ?)", (f'{{"to":"{STRANGER}"}}', now))
+        operations.audit(db, now, "crm", "number looked at", STRANGER)
+
+    done(world.daemon.store.write(unit))
+    return [over, later]
+
+
+def test_everything_that_tells_of_a_number_is_gone_from_every_byte_of_every_file(world: World) -> None:
+    """I50; what is somebody else's stays."""
+    _, later = strange(world)
+    assert {canary for _, canary in world.found()} >= {*STRANGE, *KEPT}
+    assert world.erase_number(STRANGER) == Erased(messages=2, cancelled=1, devices=0)
+    assert {canary for _, canary in world.found()} == {*CANARIES, *KEPT} - {"canary-other-token"}
+    world.time.advance(100_000)
+    assert world.sms.taken[later] == 0
+    assert world.erase_number(STRANGER) == Erased(0, 0, 0)
+
+
+def test_a_number_of_a_person_is_erased_with_the_person_only(world: World) -> None:
+    before = world.found()
+    assert world.erase_number(NUMBER) == WHO
+    assert world.found() == before
+
+
+def test_that_a_number_was_erased_is_in_the_audit_log_under_its_hash(world: World) -> None:
+    """I51."""
+    strange(world)
+    world.erase_number(STRANGER)
+
+    def unit(db: Db) -> list[tuple[str, str]]:
+        hidden = erasure.hashes(db, PersonId(STRANGER), ())
+        return db.execute("SELECT who, what FROM audit WHERE object = ? ORDER BY seq", hidden).fetchall()
+
+    assert done(world.daemon.store.write(unit)) == [("crm", "number looked at"), ("local", "number erased")]
+
+
+def test_a_restored_backup_lacks_an_erased_number_again(world: World) -> None:
+    """Threat 3f."""
+    strange(world)
+    copy = world.directory / "copy"
+    save(world.directory / "datasms.sqlite3", copy)
+    world.erase_number(STRANGER)
+    world.restore(copy)
+    assert world.catch_up() == 1
+    assert not {canary for _, canary in world.found()} & {*STRANGE}
+    assert world.catch_up() == 0
+
+
+def test_a_person_who_had_an_erased_number_when_the_backup_was_made_is_there_without_it(world: World) -> None:
+    copy = world.directory / "copy"
+    save(world.directory / "datasms.sqlite3", copy)
+    without = Person(WHO, "Canary Name", (NUMBER,), "canary@example.org")
+    done(world.daemon.store.write(lambda db: directory.put_persons(db, [without])))
+    assert world.erase_number(OLD_NUMBER) == Erased(messages=1, cancelled=1, devices=0)
+    world.restore(copy)
+    assert world.catch_up() == 1
+    person = done(world.daemon.store.read(lambda db: directory.person(db, WHO)))
+    assert person is not None
+    assert person.numbers == (NUMBER,)
+    assert OLD_NUMBER not in {canary for _, canary in world.found()}

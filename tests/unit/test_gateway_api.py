@@ -660,6 +660,17 @@ def test_a_person_is_erased_once(gateway: Gateway) -> None:
     assert gateway.ask("POST", "/v1/persons/nobody/erase").status == 404
 
 
+def test_a_number_is_erased_unless_it_is_a_persons(gateway: Gateway) -> None:
+    erased = {"messages": 2, "cancelled": 1, "devices": 0}
+    assert gateway.ask("POST", "/v1/numbers/+420603000001/erase").json == erased
+    assert gateway.ask("POST", "/v1/numbers/603000001/erase").json == erased
+    owned = gateway.ask("POST", "/v1/numbers/+420603123456/erase")
+    assert (owned.status, owned.json["detail"]) == (409, "It is a number of person novak: erase the person")
+    assert gateway.ask("POST", "/v1/numbers/123456789012345678/erase").faults.keys() == {"/number"}
+    secret = gateway.core.key("operate", "directory")
+    assert gateway.ask("POST", "/v1/numbers/+420603000001/erase", secret=secret).status == 403
+
+
 def test_the_state_of_the_daemon_is_told_to_everybody_its_figures_and_version_are_not(gateway: Gateway) -> None:
     gateway.secret = None
     assert [gateway.ask("GET", f"/health/{what}").status for what in ("live", "ready")] == [200, 200]
