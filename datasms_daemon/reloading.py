@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from twisted.internet.defer import DeferredLock
+from twisted.internet.defer import Deferred, DeferredLock, gatherResults
 from twisted.logger import Logger
 
 from datasms_daemon.assembly import Parts, lines_of
@@ -15,6 +15,7 @@ from datasms_daemon.config.changes import changes, names
 from datasms_daemon.config.load import Loaded, changes_needing_restart, load_with_warnings
 from datasms_daemon.delivery.applications import Makers
 from datasms_daemon.delivery.number_files import NumberFiles
+from datasms_daemon.delivery.ways import Way
 from datasms_daemon.errors import ConfigError, DatasmsError
 from datasms_daemon.interfaces import ILine, IOperatedChannel
 from datasms_daemon.listeners import Listeners
@@ -126,19 +127,29 @@ class Reloading:
         self._config = config
         parts.channels.use(made.channels)
         parts.configure(config, made.calendars, made.numbers, made.router)
-        stopping: list[ILine] = []
-        for name in [name for name in parts.dispatch.ways if name not in wanted]:
-            if (way := parts.dispatch.remove(name)) is not None:
-                stopping.append(way.line)
-        for name, driver in made.drivers.items():
-            former = parts.dispatch.ways.get(name)
-            if former is not None:
-                stopping.append(former.line)
-            parts.dispatch.add(parts.way(driver, wanted[name], kept.get(name, LineRow())))
-            driver.start(parts.host)
-            parts.dispatch.wake(name)
-        for line in stopping:
+        leaving = [way for name, way in parts.dispatch.ways.items() if name not in wanted or name in made.drivers]
+        coming = [parts.way(driver, wanted[name], kept.get(name, LineRow())) for name, driver in made.drivers.items()]
+        for way in leaving:
+            if way.facts.name not in wanted:
+                parts.dispatch.remove(way.facts.name)
+        for way in coming:
+            parts.dispatch.add(way)
+        self._start(way for way in coming if way.facts.to_devices)
+        # An SMSC may take one bind at a time, and call a second one bad credentials.
+        await self._stop(way for way in leaving if not way.facts.to_devices)
+        self._start(way for way in coming if not way.facts.to_devices)
+        await self._stop(way for way in leaving if way.facts.to_devices)
+
+    def _start(self, ways: Iterable[Way]) -> None:
+        for way in ways:
+            way.line.start(self._parts.host)
+            self._parts.dispatch.wake(way.facts.name)
+
+    async def _stop(self, ways: Iterable[Way]) -> None:
+        async def stop(line: ILine) -> None:
             await self._step(f"stopping line {line.name}", line.stop)
+
+        await gatherResults([Deferred.fromCoroutine(stop(way.line)) for way in ways])
 
     async def _note(self, by: str, what: str, object_: str) -> None:
         now = self._parts.clock.now_ms()

@@ -150,7 +150,7 @@ class Acceptance:
         if message.priority not in self._config.priority:
             return Refused((Problem("/priority", f"there is no priority {message.priority}"),))
         recipient = Recipient("/to/0", number=message.to, person=message.person if message.to is None else None)
-        draft = Draft((recipient,), message.text, message.priority, message.title, message.class_)
+        draft = Draft((recipient,), message.text, message.priority, message.title, message.class_, lines=message.lines)
         submission = Submission(message.sender, (draft,))
         targets, problems = self._recipients.targets(db, submission)
         if problems:
@@ -219,7 +219,7 @@ class Acceptance:
             id_, submission_id, submission.sender, target.to, target.person, draft.priority, draft.class_, draft.title,
             draft.text, draft.reference, now, draft.send_at, valid_until, per_line, draft.resend_of,
             draft.cost_centre or self.senders.of(submission.sender).options.cost_centre,
-            self._is_verbatim(submission.sender, draft), files,
+            self._is_verbatim(submission.sender, draft), files, submission.lines(draft),
         )  # fmt: skip
         mac = binding.bind(self._mac_key, id_, target.to, target.person, draft.text, draft.title, per_line, files)
         begun = lifecycle.begin(id_, routed.plan, now, draft.send_at, valid_until, self._openings, priority.ndr_after)

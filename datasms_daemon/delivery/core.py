@@ -191,6 +191,7 @@ class Core:
         acceptance = self._acceptance
         if acceptance.reads_operator:
             await self._learn(acceptance, submission)
+            acceptance = self._acceptance
         now = self._now_ms()
         lines = {name: way.facts for name, way in self._dispatch.ways.items()}
         wanted = sum(len(draft.recipients) for draft in submission.drafts)
@@ -380,6 +381,8 @@ class Core:
             operations.audit(db, now, by, "line paused" if paused else "line resumed", line)
 
         await self._store.write(unit)
+        # A reload may have put another one in its place.
+        way = self._dispatch.ways.get(line, way)
         way.paused = paused
         way.resumed = way.resumed or lifts
         self._dispatch.wake(line)

@@ -92,7 +92,10 @@ class Dispatch:
         return self._ways
 
     def add(self, way: Way) -> None:
-        """A line joins; it is woken when work for it is known."""
+        """A line joins, or takes the place of the one of its name; it is woken when work for it is known."""
+        former = self._ways.get(way.facts.name)
+        if former is not None:
+            way.succeed(former)
         self._ways[way.facts.name] = way
 
     def remove(self, name: LineName) -> Way | None:
@@ -128,7 +131,7 @@ class Dispatch:
         for name, way in self._ways.items():
             # What waits in the store goes first.
             if way.facts.to_devices and not way.has_work and (room := min(wanted, way.room(today, now))) > 0:
-                way.reserved += room
+                way.accepting += room
                 reserved[name] = room
         return reserved
 
@@ -136,7 +139,8 @@ class Dispatch:
         """Gives room back."""
         for name, room in reserved.items():
             if (way := self._ways.get(name)) is not None:
-                way.reserved -= room
+                # A line that left meanwhile and is back has put nothing aside.
+                way.accepting = max(0, way.accepting - room)
 
     def wake(self, name: LineName) -> None:
         """A message is ready for the line."""

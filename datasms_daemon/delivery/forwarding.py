@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from twisted.logger import Logger
 
-from datasms_daemon.errors import DiskFull
+from datasms_daemon.errors import DatasmsError, DiskFull
 from datasms_daemon.model import (
     AcceptedSubmission,
     Draft,
@@ -26,6 +26,7 @@ from datasms_daemon.store.store import Store
 
 BATCH = 50
 RETRY_MS = 10_000
+PAUSE_MS = 600_000
 
 Accept = Callable[[Submission], Awaitable[AcceptedSubmission | Refused | Limited | KeyReused]]
 
@@ -48,6 +49,11 @@ class Forwarding:
                 effect = await self._forward(waiting)
             except DiskFull:
                 return now + RETRY_MS
+            except DatasmsError:
+                raise
+            except Exception:  # whatever is wrong with one text, the others go on (I35)
+                self._log.failure("a text could not be forwarded now")
+                effect = now + PAUSE_MS
             if isinstance(effect, int):
                 await self._defer(waiting, effect)
             else:

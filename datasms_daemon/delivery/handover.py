@@ -97,9 +97,10 @@ def claim(
             if decision.attempt is None:
                 moved += messages.apply(db, [decision], now)
                 continue
-            leaving = line.wording.leaving(message, message.sender)
-            if isinstance(leaving, TooLong):
-                moved += messages.apply(db, [lifecycle.skip(progress, now, leaving.reason, openings, "too_long")], now)
+            leaving = _leaving(db, line, message)
+            if not isinstance(leaving, Leaving):
+                reason, code = leaving
+                moved += messages.apply(db, [lifecycle.skip(progress, now, reason, openings, code)], now)
                 continue
             messages.apply(db, [decision], now)
             handover = _made(db, message, leaving, line, decision.progress.attempt, is_urgent, shows_text)
@@ -127,6 +128,21 @@ def _made(
     free = once(db, message, devices, shows_text) if n > 1 else devices
     handover = prepare(db, message, leaving, line, n, is_urgent(message.priority), free)
     return structs.replace(handover, held_back=len(free) < len(devices))
+
+
+def _is_somebody_elses(db: Db, message: Message) -> bool:
+    """Whether the number went to another person since the message was accepted for this one."""
+    if message.person is None or message.to is None:
+        return False
+    return directory.owner(db, message.to) not in (None, message.person)
+
+
+def _leaving(db: Db, line: LineFacts, message: Message) -> Leaving | tuple[str, str]:
+    """What would leave on the line; or why nothing may: in words, and the code of a message that ends by it."""
+    if not line.to_devices and _is_somebody_elses(db, message):
+        return "the number is another person's now", "number_moved"
+    leaving = line.wording.leaving(message, message.sender)
+    return (leaving.reason, "too_long") if isinstance(leaving, TooLong) else leaving
 
 
 def _closed(db: Db, line: LineFacts, now: int, openings: Openings) -> list[Progress]:

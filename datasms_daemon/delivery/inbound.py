@@ -107,7 +107,6 @@ def _store(
 
 
 def _facts(db: Db, inbound: InboundText, person: PersonId | None, now: int, readers: frozenset[str]) -> InboundFacts:
-    known = None if person is None else directory.person(db, person)
-    numbers = {*(() if known is None else known.numbers), *(() if inbound.address else (inbound.from_,))}
-    sent = tuple(Sent(sender, at) for sender, at in inbound_texts.sent_to(db, numbers, person))
+    number = None if inbound.address else inbound.from_
+    sent = tuple(Sent(sender, at) for sender, at in inbound_texts.sent_to(db, number, person))
     return InboundFacts(now, person, sent, readers)

@@ -6,9 +6,11 @@ A text that does not get whole in time is passed on as far as it came, marked in
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from twisted.logger import Logger
 
+from datasms_daemon.errors import DatasmsError
 from datasms_daemon.model import InboundPart, InboundText
 from datasms_daemon.rules.parts import joined
 from datasms_daemon.store import inbound_parts
@@ -16,6 +18,7 @@ from datasms_daemon.store.inbound_parts import Whole
 from datasms_daemon.store.store import Store
 
 BATCH = 50
+PAUSE_MS = 600_000
 
 
 class Reassembly:
@@ -43,7 +46,13 @@ class Reassembly:
     async def work(self, now: int) -> int | None:
         """Passes on what is overdue; the moment of the next."""
         for whole in await self._store.write(lambda db: inbound_parts.close_due(db, now, BATCH)):
-            await self._pass_on(whole)
+            try:
+                await self._pass_on(whole)
+            except DatasmsError:
+                raise
+            except Exception:  # whatever is wrong with one text, the others go on (I35)
+                self._log.failure("a text in parts could not be passed on now")
+                await self._store.write(partial(inbound_parts.close, whole=whole, due_at=now + PAUSE_MS))
         return await self._store.read(inbound_parts.next_due)
 
     async def _pass_on(self, whole: Whole) -> None:

@@ -47,7 +47,7 @@ class Recipients:
                 problems.append(Problem(f"{draft.pointer}/class", f"unknown class; there are {known}"))
             if may.priority is not None and not may.priority(draft.priority):
                 problems.append(Problem(f"{draft.pointer}/priority", f"this sender may not use {draft.priority}"))
-            found: dict[tuple[str | None, PersonId | None], Target] = {}
+            found: list[tuple[Recipient, list[Target]]] = []
             for recipient in draft.recipients:
                 reached = self._reached(db, recipient)
                 if isinstance(reached, Problem):
@@ -55,9 +55,8 @@ class Recipients:
                 elif may.number is not None and (refused := [one for one in reached if not may.number(one.to)]):
                     problems.append(Problem(recipient.pointer, _refusal(recipient, refused[0])))
                 else:
-                    # One who is named twice, or as himself and in a group, gets the message once.
-                    found |= {(target.to, target.person): target for target in reached}
-            targets.append(list(found.values()))
+                    found.append((recipient, reached))
+            targets.append(_once(found))
         return targets, problems
 
     def _reached(self, db: Db, recipient: Recipient) -> list[Target] | Problem:
@@ -101,6 +100,18 @@ def attached(db: Db, submission: Submission, now: int, problems: list[Problem]) 
                 files[id_] = known.attachment
         found.append(tuple(files.values()))
     return found
+
+
+def _once(found: list[tuple[Recipient, list[Target]]]) -> list[Target]:
+    """One who is named twice, or as himself and in a group, gets the message once; where one of his numbers is named,
+    there."""
+    by_number = {target.person for recipient, reached in found if recipient.number is not None for target in reached}
+    once: dict[tuple[str | None, PersonId | None], Target] = {}
+    for recipient, reached in found:
+        for target in reached:
+            if recipient.number is not None or target.person not in by_number:
+                once[target.to, target.person] = target
+    return list(once.values())
 
 
 def _refusal(recipient: Recipient, target: Target) -> str:

@@ -27,7 +27,7 @@ def again(found: Dossier) -> Submission:
     own = {line: text for line, text in message.per_line.items() if not text.notice}
     draft = Draft(
         (recipient,), message.text, message.priority, message.title, message.class_, reference=message.reference,
-        per_line=own, resend_of=message.id, cost_centre=message.cost_centre, nomodify=message.nomodify,
-        attachments=tuple(one.id for one in message.attachments),
+        per_line=own, lines=message.lines, resend_of=message.id, cost_centre=message.cost_centre,
+        nomodify=message.nomodify, attachments=tuple(one.id for one in message.attachments),
     )  # fmt: skip
     return Submission(message.sender, (draft,))

@@ -15,6 +15,7 @@ from datasms_daemon.store.operations import LineRow
 class Way:
     """One line: its driver, an operator's pause, the day's count, what lower ranks are owed, and room given away.
 
+    ``reserved`` is room for claims under way, ``accepting`` room for acceptances under way.
     ``rate`` is messages a second, None when the driver needs no pacing. ``has_work`` is False only when a claim has
     found less than there was room for and nothing became ready since: then room alone is no reason to look.
     """
@@ -29,21 +30,31 @@ class Way:
         self.bucket = None if rate is None else Bucket(max(1, round(rate)), rate)
         self.precedence = Precedence()
         self.reserved = 0
+        self.accepting = 0
         self.pulling = False
         self.woken = False
         self.rest: IDelayedCall | None = None
         self.has_work = True
 
+    def succeed(self, former: Way) -> None:
+        """Takes the place of another one of its name, whose operator and whose messages go on with it."""
+        self.paused, self.resumed, self.day, self.sent = former.paused, former.resumed, former.day, former.sent
+        self.accepting = former.accepting
+        if former.rest is not None:
+            former.rest.cancel()
+            former.rest = None
+
     def room(self, today: str, now: int) -> int:
         """How many messages may be claimed now."""
         if self.paused or self.is_exhausted(today):
             return 0
-        room = self.line.room() - self.reserved
+        reserved = self.reserved + self.accepting
+        room = self.line.room() - reserved
         if self.bucket is not None:
             # One at a time: a line that must go slowly has no need of batches.
-            room = min(room, int(self.bucket.wait(now) == 0) - self.reserved)
+            room = min(room, int(self.bucket.wait(now) == 0) - reserved)
         if self.facts.day_limit is not None and not self.is_lifted(today):
-            room = min(room, self.facts.day_limit - self.sent_on(today) - self.reserved)
+            room = min(room, self.facts.day_limit - self.sent_on(today) - reserved)
         return max(0, room)
 
     def sent_on(self, today: str) -> int:

@@ -80,7 +80,8 @@ class LineText(Record, frozen=True):
 class Message(Record, frozen=True):
     """What was accepted; never changes afterwards. ``to`` is None for a person without a phone number.
 
-    ``nomodify``: what leaves is the text byte for byte, whatever the line does to others.
+    ``nomodify``: what leaves is the text byte for byte, whatever the line does to others. ``lines`` are those that the
+    request asked for and its key may use; None: all.
     """
 
     id: MessageId
@@ -101,6 +102,7 @@ class Message(Record, frozen=True):
     cost_centre: str | None = None
     nomodify: bool = False
     attachments: tuple[Attachment, ...] = ()
+    lines: tuple[str, ...] | None = None
 
 
 class Attempt(Record, frozen=True):

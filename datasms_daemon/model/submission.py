@@ -60,6 +60,12 @@ class Submission(Record, frozen=True):
     allowed_lines: tuple[str, ...] | None = None
     idempotency: Idempotency | None = None
 
+    def lines(self, draft: Draft) -> tuple[str, ...] | None:
+        """The lines that a draft of it asks for and the key allows; None: all."""
+        if draft.lines is None or self.allowed_lines is None:
+            return self.allowed_lines if draft.lines is None else draft.lines
+        return tuple(line for line in draft.lines if line in self.allowed_lines)
+
 
 class AcceptedMessage(Record, frozen=True):
     """One message of an accepted submission."""

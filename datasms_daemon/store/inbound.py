@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import msgspec
 from msgspec import structs
 
@@ -81,11 +79,10 @@ def texts_for(db: Db, target: str, after: int, limit: int) -> tuple[Inbound, ...
     return tuple(Inbound(*row) for row in rows)
 
 
-def sent_to(db: Db, numbers: Collection[str], person: PersonId | None) -> list[tuple[str, int]]:
-    """The newest messages that were tried for these numbers, or for the person if he has none: sender and when, the
-    last one first."""
+def sent_to(db: Db, number: str | None, person: PersonId | None) -> list[tuple[str, int]]:
+    """The newest messages that were tried for this number or this person: sender and when, the last one first."""
     found: list[tuple[str, int]] = []
-    for number in numbers:
+    if number is not None:
         found += db.execute(sql.SELECT_SENT, {"number": number, "limit": NEWEST})
     if person is not None:
         found += db.execute(sql.SELECT_SENT_TO_PERSON, {"person": person, "limit": NEWEST})

@@ -49,9 +49,9 @@ def add(db: Db, part: InboundPart, due_at: int) -> list[Whole]:
     return closed
 
 
-def close(db: Db, whole: Whole, now: int) -> None:
-    """Nothing more is added to this text; it is due at once."""
-    db.execute(sql.CLOSE_PARTS, {"line": whole[0], "whole": whole[1], "now": now})
+def close(db: Db, whole: Whole, due_at: int) -> None:
+    """Nothing more is added to this text; it is to be passed on at ``due_at`` (UTC ms)."""
+    db.execute(sql.CLOSE_PARTS, {"line": whole[0], "whole": whole[1], "due_at": due_at})
 
 
 def parts_of(db: Db, whole: Whole) -> list[InboundPart]:

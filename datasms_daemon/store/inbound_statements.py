@@ -22,7 +22,7 @@ WHERE m.recipient = :number ORDER BY m.id DESC LIMIT :limit
 """
 SELECT_SENT_TO_PERSON = """
 SELECT m.sender, a.started_at FROM messages m JOIN attempts a ON a.message = m.id AND a.n = m.attempt
-WHERE m.recipient IS NULL AND m.person = :person ORDER BY m.id DESC LIMIT :limit
+WHERE m.person = :person ORDER BY m.id DESC LIMIT :limit
 """
 
 # --- what is to be handed on -----------------------------------------------------------------------------------------
@@ -70,7 +70,7 @@ SELECT DISTINCT line, whole FROM inbound_parts WHERE due_at <= :now ORDER BY lin
 """
 SELECT_NEXT_DUE_PART = "SELECT min(due_at) FROM inbound_parts WHERE due_at IS NOT NULL"
 CLOSE_PARTS = (
-    "UPDATE inbound_parts SET closed = 1, due_at = :now WHERE line = :line AND whole = :whole AND due_at IS NOT NULL"
+    "UPDATE inbound_parts SET closed = 1, due_at = :due_at WHERE line = :line AND whole = :whole AND due_at IS NOT NULL"
 )
 PARTS_DONE = "UPDATE inbound_parts SET due_at = NULL, octets = :nothing WHERE line = :line AND whole = :whole"
 PURGE_PARTS = "DELETE FROM inbound_parts WHERE due_at IS NULL AND at < :before"

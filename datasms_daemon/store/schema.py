@@ -36,6 +36,7 @@ CREATE TABLE messages (
     cost_centre TEXT,
     nomodify INTEGER NOT NULL DEFAULT 0,
     attachments TEXT,
+    lines TEXT,
     created_at INTEGER NOT NULL,
     send_at INTEGER,
     mac BLOB NOT NULL,

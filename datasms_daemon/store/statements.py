@@ -8,7 +8,7 @@ PROGRESS = (
 )
 MESSAGE = (
     "id, submission, sender, recipient, person, priority, class, title, text, reference, created_at, send_at, "
-    "valid_until, per_line, resend_of, cost_centre, nomodify, attachments, mac"
+    "valid_until, per_line, resend_of, cost_centre, nomodify, attachments, lines, mac"
 )
 ATTEMPT = "n, step, line, state, started_at, sent_at, deadline, finished_at, outcome, reason, late"
 # A row for each of a device's other ways in no order (sorting them costs all who have none), one with NULL where there
@@ -23,14 +23,13 @@ FROM devices d LEFT JOIN reaches r ON r.device = d.id AND r.gone_at IS NULL
 
 INSERT_MESSAGE = """
 INSERT INTO messages (id, submission, sender, recipient, person, priority, rank, class, title, text, reference,
-    per_line, resend_of, cost_centre, nomodify, attachments, created_at, send_at, mac, gen, state, plan, valid_until,
-    step, tries, crashes, attempt, attempt_state, due_at, deadline, ready, code, delivered_at, read_at, held, ndr_due,
-    ndr_at, unsure, final_at)
+    per_line, resend_of, cost_centre, nomodify, attachments, lines, created_at, send_at, mac, gen, state, plan,
+    valid_until, step, tries, crashes, attempt, attempt_state, due_at, deadline, ready, code, delivered_at,
+    read_at, held, ndr_due, ndr_at, unsure, final_at)
 VALUES (:id, :submission, :sender, :to, :person, :priority, :rank, :class_, :title, :text, :reference,
-    :per_line, :resend_of, :cost_centre, :nomodify, :attachments, :created_at, :send_at, :mac, :gen, :state, :plan,
-    :valid_until,
-    :step, :tries, :crashes, :attempt, :attempt_state, :due_at, :deadline, :ready, :code, :delivered_at, :read_at,
-    :held, :ndr_due, :ndr_at, :unsure, :final_at)
+    :per_line, :resend_of, :cost_centre, :nomodify, :attachments, :lines, :created_at, :send_at, :mac, :gen, :state,
+    :plan, :valid_until, :step, :tries, :crashes, :attempt, :attempt_state, :due_at, :deadline, :ready, :code,
+    :delivered_at, :read_at, :held, :ndr_due, :ndr_at, :unsure, :final_at)
 """
 UPDATE_PROGRESS = """
 UPDATE messages SET gen = :gen, state = :state, valid_until = :valid_until, step = :step, tries = :tries,

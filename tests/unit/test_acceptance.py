@@ -109,6 +109,19 @@ def test_a_group_reaches_everybody_in_it_and_below_once(daemon: FakeDaemon) -> N
     assert sorted(message.to or "" for message in answer.messages) == ["+420603000001", "+420603000002", NUMBER]
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_one_who_is_named_by_another_of_his_numbers_and_in_a_group_gets_it_there_and_once(
+    daemon: FakeDaemon, first: bool
+) -> None:
+    other = "+420603000009"
+    person = Person(PersonId("a"), numbers=("+420603000001", other), groups=(GroupId("works"),))
+    done(daemon.store.write(lambda db: directory.put_persons(db, [person])))
+    named = [Recipient("/to/0", group=GroupId("works")), Recipient("/to/1", number=other)]
+    answer = accept(daemon, to(*(reversed(named) if first else named)))
+    assert isinstance(answer, AcceptedSubmission)
+    assert sorted(message.to or "" for message in answer.messages) == ["+420603000002", other, NUMBER]
+
+
 def test_the_same_key_and_body_is_answered_as_before_and_stored_once(daemon: FakeDaemon) -> None:
     """I5."""
     key = Idempotency("k1", "hash")
@@ -222,6 +235,21 @@ def test_what_may_not_be_sent_any_more_is_not_resent_and_the_reason_is_told(daem
     limited(daemon, numbers=("!.",))
     answer = done(Deferred.fromCoroutine(daemon.parts.core.resend(id_, "operator")))  # type: ignore[arg-type]
     assert answer == Conflict(MessageState.EXPIRED, "this sender may not write to person novak")
+
+
+@pytest.mark.parametrize(("asked", "of_key"), [(("datasms",), None), (None, ("datasms",)), (("datasms", "x"), ("x",))])
+def test_a_resent_message_leaves_by_no_line_that_its_sender_did_not_ask_for(
+    daemon: FakeDaemon, asked: tuple[str, ...] | None, of_key: tuple[str, ...] | None
+) -> None:
+    """A text for the app only does not become an SMS because an operator sends it once more (I46)."""
+    daemon.parts.dispatch.ways[LineName("datasms")].paused = True
+    accepted = accept(daemon, draft(ttl_ms=1_000, lines=asked), allowed_lines=of_key)
+    assert isinstance(accepted, AcceptedSubmission)
+    daemon.time.advance(2)
+    new = done(Deferred.fromCoroutine(daemon.parts.core.resend(accepted.messages[0].id, "operator")))
+    dossier = done(Deferred.fromCoroutine(daemon.parts.core.dossier(new, "crm")))  # type: ignore[arg-type]
+    assert dossier is not None
+    assert "sms-a" not in [step.line for step in dossier.progress.plan]
 
 
 def test_explain_counts_the_parts_of_the_text_that_the_line_would_send(daemon: FakeDaemon) -> None:

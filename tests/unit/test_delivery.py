@@ -27,13 +27,15 @@ from datasms_daemon.model import (
     NotSent,
     OnUnknown,
     Outcome,
+    Person,
+    PersonId,
     ReceiptState,
     Success,
     Unknown,
 )
 from datasms_daemon.rules.buckets import Bucket
-from datasms_daemon.store import messages
-from tests.fakes.daemon import NUMBER, FakeDaemon, FakeTime, add_person, configuration, done, draft
+from datasms_daemon.store import directory, messages
+from tests.fakes.daemon import NUMBER, PERSON, FakeDaemon, FakeTime, add_person, configuration, done, draft
 from tests.fakes.lines import FakeLine, Script
 
 PUSH = StepOptions(line=LineName("datasms"), wait=Duration(60_000))
@@ -455,6 +457,22 @@ def test_a_message_with_another_recipient_than_accepted_is_not_sent(world: World
     world.daemon.parts.dispatch.wake(LineName("sms-a"))
     assert world.look(first).progress.code == world.look(second).progress.code == "tampered"
     assert not world.sms.sends
+
+
+@pytest.mark.parametrize("is_taken_over", [True, False])
+def test_a_text_for_one_person_does_not_go_to_a_number_that_is_another_ones_by_now(
+    world: World, is_taken_over: bool
+) -> None:
+    """I39: who it was accepted for decides; a number that is nobody's any more is still the one that was asked for."""
+    world.push.script = says(Accepted())
+    id_ = world.send()
+    moved = [Person(PERSON, numbers=("+420603999999",)), Person(PersonId("new"), numbers=(NUMBER,))]
+    done(world.daemon.store.write(lambda db: directory.put_persons(db, moved[: 1 + is_taken_over])))
+    world.time.advance(700)
+    assert world.sms.taken[id_] == (0 if is_taken_over else 1)
+    progress = world.look(id_).progress
+    if is_taken_over:
+        assert (progress.state, progress.code) == (MessageState.FAILED, "number_moved")
 
 
 def test_cancelling_keeps_the_next_line_from_being_used(world: World) -> None:

@@ -13,8 +13,8 @@ from datasms_daemon.config.archive import Archive
 from datasms_daemon.config.inbound import InboundRouting
 from datasms_daemon.config.kinds import Duration
 from datasms_daemon.config.records import InboundRule, Sender, SmppLine, When
-from datasms_daemon.model import InboundText, LineName, MessageQuery
-from datasms_daemon.store import messages
+from datasms_daemon.model import InboundText, LineName, MessageQuery, Person, PersonId, Submission
+from datasms_daemon.store import directory, messages
 from tests.fakes.daemon import NUMBER, PERSON, FakeDaemon, FakeTime, add_person, configuration, done, draft
 from tests.fakes.lines import FakeLine
 
@@ -82,6 +82,25 @@ def test_an_answer_by_sms_finds_who_wrote_to_a_person_without_a_number(tmp_path:
     assert world.texts("crm") == ["Yes"]
     (text,) = done(Deferred.fromCoroutine(world.daemon.parts.core.inbound("crm", 0, 50)))
     assert text.person == PERSON
+
+
+def test_an_answer_finds_who_wrote_to_the_person_at_another_number(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    own = Person(PERSON, numbers=(NUMBER, "+420603999999"))
+    done(world.daemon.store.write(lambda db: directory.put_persons(db, [own])))
+    world.daemon.submit(draft("Are you coming?"))
+    world.sms("Yes", from_="+420603999999")
+    assert world.texts("crm") == ["Yes"]
+
+
+def test_who_wrote_to_the_former_owner_of_a_number_gets_no_answers_from_another_number(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    add_person(world.daemon)
+    world.daemon.submit(draft("Are you coming?"))
+    moved = [Person(PERSON), Person(PersonId("new"), numbers=("+420603999999", NUMBER))]
+    done(world.daemon.store.write(lambda db: directory.put_persons(db, moved)))
+    world.sms("Good morning", from_="+420603999999")
+    assert (world.texts("crm"), world.texts("office")) == ([], ["Good morning"])
 
 
 def test_what_was_not_sent_yet_is_no_question(tmp_path: Path) -> None:
@@ -199,3 +218,27 @@ def test_the_number_of_a_text_that_is_forgotten_is_never_given_to_another(tmp_pa
     world.sms("Hello again", key="2")
     (new,) = done(Deferred.fromCoroutine(world.daemon.parts.core.inbound("office", read.seq, 50)))
     assert new.text == "Hello again"
+
+
+def test_a_text_that_cannot_be_forwarded_holds_up_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logged_failures: list[dict[str, Any]]
+) -> None:
+    """I35."""
+    rule = InboundRule(name="duty", when=When(text=("^alarm",)), to=f"forward:{DUTY}")
+    world = World(tmp_path, rule)
+    real = world.daemon.parts.core.accept
+
+    async def accept(submission: Submission) -> Any:
+        if submission.drafts[0].text == "alarm 1":
+            raise ZeroDivisionError
+        return await real(submission)
+
+    monkeypatch.setattr(world.daemon.parts.core, "accept", accept)
+    for n, number in enumerate(("+420603000001", "+420603000002"), 1):
+        world.sms(f"alarm {n}", key=str(n), from_=number)
+    world.time.advance(1)
+    assert [text for _, _, text, _ in world.sent()] == ["alarm 2"]
+    logged_failures.clear()
+    monkeypatch.undo()
+    world.time.advance(700)
+    assert sorted(text for _, _, text, _ in world.sent()) == ["alarm 1", "alarm 2"]

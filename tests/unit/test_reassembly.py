@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
 
-from datasms_daemon.model import Inbound, InboundPart, LineName
+from datasms_daemon.delivery import reassembly
+from datasms_daemon.model import Inbound, InboundPart, InboundText, LineName
 from datasms_daemon.rules.parts import joined
 from tests.fakes.daemon import NUMBER, done
 from tests.unit.test_inbound_texts import OURS, World
@@ -114,6 +116,27 @@ def test_a_crash_before_the_whole_is_passed_on_loses_nothing(world: World, monke
     assert read(world) == [("ab", False)]
     come(world, part(2, b"b", total=2))
     assert read(world) == [("ab", False)]
+
+
+def test_a_text_that_cannot_be_passed_on_holds_up_no_other(
+    world: World, monkeypatch: pytest.MonkeyPatch, logged_failures: list[dict[str, Any]]
+) -> None:
+    """I35."""
+    come(world, part(1, b"one", reference=1), part(1, b"two", reference=2))
+
+    def bad(parts: Iterable[InboundPart], key: str) -> InboundText:
+        text = joined(parts, key)
+        if text.text.startswith("one"):
+            raise ZeroDivisionError
+        return text
+
+    monkeypatch.setattr(reassembly, "joined", bad)
+    world.time.advance(10 * MINUTE_S + 1)
+    assert read(world) == [("two[…]", True)]
+    logged_failures.clear()
+    monkeypatch.undo()
+    world.time.advance(11 * MINUTE_S)
+    assert read(world) == [("two[…]", True), ("one[…]", True)]
 
 
 def test_a_reference_used_again_begins_a_new_text(world: World) -> None:
