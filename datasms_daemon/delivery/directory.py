@@ -61,8 +61,10 @@ class Directory:
 
         def unit(db: Db) -> tuple[bool, tuple[Device, ...]]:
             devices = directory.devices(db, id_)
-            _audit(db, now, by, "person deleted", [id_])
-            return directory.delete_person(db, id_), devices
+            found = directory.delete_person(db, id_)
+            if found:
+                _audit(db, now, by, "person deleted", [id_])
+            return found, devices
 
         found, devices = await self._store.write(unit)
         for device in devices:
@@ -89,13 +91,37 @@ class Directory:
 
         return await self._store.write(unit)
 
+    async def put_all(self, persons: tuple[Person, ...], groups: tuple[Group, ...], by: str) -> tuple[Problem, ...]:
+        """Persons, then groups that may name them, all or nothing; problems point to ``/persons/<index>/…`` and
+        ``/groups/<index>/…``."""
+        now = self._now_ms()
+        unknown = _under("/persons", self._unknown_calendars(persons)) + _under(
+            "/groups", self._unknown_calendars(groups)
+        )
+
+        def unit(db: Db) -> None:
+            problems = unknown or _under("/persons", directory.put_persons(db, persons))
+            problems = problems or _under("/groups", directory.put_groups(db, groups))
+            if problems:
+                raise _FaultyError(problems)
+            _audit(db, now, by, "person written", [one.id for one in persons])
+            _audit(db, now, by, "group written", [one.id for one in groups])
+
+        try:
+            await self._store.write(unit)
+        except _FaultyError as faulty:
+            return faulty.problems
+        return ()
+
     async def delete_group(self, id_: GroupId, by: str) -> bool:
         """Removes a group, not its members; False when there was none."""
         now = self._now_ms()
 
         def unit(db: Db) -> bool:
-            _audit(db, now, by, "group deleted", [id_])
-            return directory.delete_group(db, id_)
+            found = directory.delete_group(db, id_)
+            if found:
+                _audit(db, now, by, "group deleted", [id_])
+            return found
 
         return await self._store.write(unit)
 
@@ -121,8 +147,10 @@ class Directory:
         now = self._now_ms()
 
         def unit(db: Db) -> bool:
-            _audit(db, now, by, "device revoked", [device])
-            return directory.revoke(db, device)
+            found = directory.revoke(db, device)
+            if found:
+                _audit(db, now, by, "device revoked", [device])
+            return found
 
         found = await self._store.write(unit)
         self._revoked(device)
@@ -148,3 +176,15 @@ class Directory:
 def _audit(db: Db, now: int, who: str, what: str, objects: Sequence[str]) -> None:
     for object_ in objects:
         operations.audit(db, now, who, what, object_)
+
+
+class _FaultyError(Exception):
+    """Takes back what a unit has written."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__()
+        self.problems = problems
+
+
+def _under(prefix: str, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    return tuple(Problem(prefix + problem.pointer, problem.detail) for problem in problems)

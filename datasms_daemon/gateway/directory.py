@@ -147,7 +147,7 @@ class Directory:
         problems = _other_id(call.body.id, call.path["id"])
         person = self._person(call.body, call.path["id"], "", problems)
         _refuse(problems)
-        _refuse(_inside(await self._directory.put_persons((person,), call.caller.name), "/0", ""))
+        _refuse(_inside(await self._directory.put_persons((person,), call.caller.name)))
         return person
 
     async def delete_person(self, call: Call[Key, None, None]) -> None:
@@ -167,7 +167,7 @@ class Directory:
         """Creates or replaces it."""
         _refuse(_other_id(call.body.id, call.path["id"]))
         group = _group(call.body, call.path["id"])
-        _refuse(_inside(await self._directory.put_groups((group,), call.caller.name), "/0", ""))
+        _refuse(_inside(await self._directory.put_groups((group,), call.caller.name)))
         return group
 
     async def delete_group(self, call: Call[Key, None, None]) -> None:
@@ -175,8 +175,7 @@ class Directory:
         _found(await self._directory.delete_group(GroupId(call.path["id"]), call.caller.name) or None)
 
     async def put_directory(self, call: Call[Key, DirectoryRequest, None]) -> DirectoryAnswer:
-        """Persons first, because groups name them; each kind whole or not at all. A group has the members that either
-        side names."""
+        """All of it or nothing. A group has the members that either side names."""
         problems: list[Problem] = []
         persons = tuple(
             self._person(request, _required_id(request.id, f"/persons/{n}", problems), f"/persons/{n}", problems)
@@ -187,10 +186,7 @@ class Directory:
             for n, request in enumerate(call.body.groups)
         )
         _refuse(problems)
-        if persons:
-            _refuse(_inside(await self._directory.put_persons(persons, call.caller.name), "", "/persons"))
-        if groups:
-            _refuse(_inside(await self._directory.put_groups(groups, call.caller.name), "", "/groups"))
+        _refuse(await self._directory.put_all(persons, groups, call.caller.name))
         return DirectoryAnswer(len(persons), len(groups))
 
     async def register(self, call: Call[Key, None, None]) -> IssuedAnswer:
@@ -254,9 +250,9 @@ def _refuse(problems: Iterable[Problem]) -> None:
         raise HttpProblem("invalid", "The request cannot be carried out", found)
 
 
-def _inside(problems: Iterable[Problem], former: str, prefix: str) -> list[Problem]:
-    """The problems with pointers that begin with ``prefix`` instead of ``former``."""
-    return [Problem(prefix + problem.pointer.removeprefix(former), problem.detail) for problem in problems]
+def _inside(problems: Iterable[Problem]) -> list[Problem]:
+    """The problems of the only one, with pointers into it."""
+    return [Problem(problem.pointer.removeprefix("/0"), problem.detail) for problem in problems]
 
 
 def _found(found: T | None) -> T:

@@ -135,6 +135,9 @@ class Directory(Protocol):
     async def put_groups(self, groups: tuple[Group, ...], by: str) -> tuple[Problem, ...]:
         """Creates or replaces them; what is wrong otherwise."""
 
+    async def put_all(self, persons: tuple[Person, ...], groups: tuple[Group, ...], by: str) -> tuple[Problem, ...]:
+        """The two above in one; problems point to ``/persons/<index>/…`` and ``/groups/<index>/…``."""
+
     async def delete_group(self, id_: GroupId, by: str) -> bool:
         """Whether there was such a group."""
 

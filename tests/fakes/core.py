@@ -366,6 +366,12 @@ class FakeCore:
         self.teams.update((group.id, group) for group in groups)
         return ()
 
+    async def put_all(self, persons: tuple[Person, ...], groups: tuple[Group, ...], by: str) -> tuple[Problem, ...]:
+        problems = await self.put_persons(persons, by)
+        if not problems:
+            await self.put_groups(groups, by)
+        return tuple(Problem(f"/persons{problem.pointer}", problem.detail) for problem in problems)
+
     async def delete_group(self, id_: GroupId, by: str) -> bool:
         return self.teams.pop(id_, None) is not None
 
