@@ -303,6 +303,10 @@ class Core:
         """Texts from outside for an account."""
         return await self._store.read(lambda db: inbound.texts_for(db, f"account:{sender}", after, limit))
 
+    def watch_inbound(self, sender: str, arrived: Callable[[], None]) -> Callable[[], None] | None:
+        """Calls ``arrived`` at each text for an account; the answer ends it. None: too many wait for them already."""
+        return self.inbound_texts.readers.watch(sender, arrived)
+
     def watch(self, id_: MessageId, changed: Callable[[], None]) -> Callable[[], None]:
         """Calls ``changed`` at each change of the message; the answer ends it."""
         return self._changes.watch(id_, changed)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from twisted.logger import Logger
 
+from datasms_daemon.delivery.readers import Readers
 from datasms_daemon.model import DeviceId, InboundExplanation, InboundText, PersonId
 from datasms_daemon.ops.metrics import Metrics
 from datasms_daemon.rules.inbound import APP, FORWARD, InboundFacts, InboundRouter, Sent
@@ -20,8 +21,10 @@ REGISTRATION = "app:registration"
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """What became of a text: devices that are back, whether something must be handed on, or that it registers."""
+    """What became of a text: where it went, devices that are back, whether something must be handed on, or that it
+    registers."""
 
+    targets: tuple[str, ...] = ()
     back: tuple[DeviceId, ...] = ()
     is_due: bool = False
     registers: bool = False
@@ -49,6 +52,7 @@ class InboundTexts:
         self._store = store
         self._now_ms = now_ms
         self.router = router
+        self.readers = Readers()
         self.registers = True
         self._register = register
         self._readers = readers
@@ -64,6 +68,7 @@ class InboundTexts:
             return
         now, router, readers, at_door = self._now_ms(), self.router, self._readers(), self.registers
         stored = await self._store.write(lambda db: _store(db, inbound, router, now, readers, at_door))
+        self.readers.tell(stored.targets)
         if stored.registers:
             await self._register(inbound)
         if stored.is_due:
@@ -97,13 +102,13 @@ def _store(
     # A registration goes nowhere else, whatever rules say: the number is nobody's business.
     registration = tuple(one for one in route.destinations if one.target == REGISTRATION)
     if registration and at_door:
-        return Stored(tuple(back), registers=True)
+        return Stored(back=tuple(back), registers=True)
     is_due = False
     for n, destination in enumerate(registration or route.destinations or (None,)):
         waits = destination is not None and destination.target.startswith((APP, FORWARD))
         inbound_texts.add(db, inbound, destination, person, n, now if waits else None)
         is_due |= waits
-    return Stored(tuple(back), is_due)
+    return Stored(tuple(one.target for one in route.destinations), tuple(back), is_due)
 
 
 def _facts(db: Db, inbound: InboundText, person: PersonId | None, now: int, readers: frozenset[str]) -> InboundFacts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from twisted.internet.interfaces import IReactorTime
@@ -32,7 +33,7 @@ from datasms_daemon.web.routes import Call, Reply
 from datasms_daemon.web.times import parse_time
 from datasms_daemon.web.waiting import Signal
 
-INBOUND_POLL_S = 1.0
+TOO_MANY_RETRY_S = 10
 
 _BY_ID = {"id": Cursor}
 
@@ -153,13 +154,21 @@ class Messages:
 
     async def inbound(self, call: Call[Key, None, InboundQuery]) -> Page[InboundView]:
         """What came in after the cursor, at once or as soon as there is something."""
-        after, limit = int(call.query.after), call.query.limit
-        found = await self._core.inbound(call.caller.name, after, limit)
+        sender, after, limit = call.caller.name, int(call.query.after), call.query.limit
+        found = await self._core.inbound(sender, after, limit)
         if call.query.wait and not found:
-            with Signal(self._reactor, call.request, call.query.wait, every=INBOUND_POLL_S) as signal:
+            with Signal(self._reactor, call.request, call.query.wait, partial(self._watch_inbound, sender)) as signal:
+                found = await self._core.inbound(sender, after, limit)
                 while not found and await signal.wait():
-                    found = await self._core.inbound(call.caller.name, after, limit)
+                    found = await self._core.inbound(sender, after, limit)
         return Page(tuple(map(inbound_view, found)), _last(found) or call.query.after)
+
+    def _watch_inbound(self, sender: str, arrived: Callable[[], None]) -> Callable[[], None]:
+        unwatch = self._core.watch_inbound(sender, arrived)
+        if unwatch is None:
+            detail = "Too many requests of this sender wait for texts already"
+            raise HttpProblem("too_many_requests", detail, retry_after=TOO_MANY_RETRY_S)
+        return unwatch
 
     def _query(self, asked: MessagesQuery, key: Key) -> MessageQuery:
         problems: list[Problem] = []

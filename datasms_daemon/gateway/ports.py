@@ -107,6 +107,9 @@ class Messages(Protocol):
     async def inbound(self, sender: str, after: int, limit: int) -> tuple[Inbound, ...]:
         """Texts from outside for this sender, oldest first."""
 
+    def watch_inbound(self, sender: str, arrived: Callable[[], None]) -> Callable[[], None] | None:
+        """Calls ``arrived`` at each text for the sender; the answer ends that. None: too many wait for them already."""
+
     def watch(self, id_: MessageId, changed: Callable[[], None]) -> Callable[[], None]:
         """Calls ``changed`` at each change of the message; the answer ends that."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -21,8 +20,7 @@ class Signal:
             while nothing_new(found := await look()) and await signal.wait():
                 pass
 
-    ``watch`` gets what to call at a change and answers how to end that. What nobody tells of is looked at ``every`` so
-    many seconds instead.
+    ``watch`` gets what to call at a change and answers how to end that; what it raises is passed on.
     """
 
     def __init__(
@@ -30,18 +28,15 @@ class Signal:
         reactor: IReactorTime,
         request: Request,
         seconds: float,
-        watch: Watch | None = None,
-        *,
-        every: float = inf,
+        watch: Watch,
     ) -> None:
         self._reactor = reactor
         self._until = reactor.seconds() + seconds
-        self._every = every
         self._changed = False
         self._gone = False
         self._waiter: Deferred[None] | None = None
         request.notifyFinish().addErrback(lambda _: self._leave())
-        self._unwatch = _nothing if watch is None else watch(self._change)
+        self._unwatch = watch(self._change)
 
     def __enter__(self) -> Signal:
         return self
@@ -54,12 +49,11 @@ class Signal:
         left = self._until - self._reactor.seconds()
         if not self._changed and not self._gone and left > 0:
             self._waiter = Deferred()
-            timer = self._reactor.callLater(min(left, self._every), self._wake)
+            timer = self._reactor.callLater(left, self._wake)
             await self._waiter
             self._waiter = None
             if timer.active():
                 timer.cancel()
-            self._changed |= self._every < left
         changed, self._changed = self._changed, False
         return changed and not self._gone
 
@@ -74,7 +68,3 @@ class Signal:
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.called:
             self._waiter.callback(None)
-
-
-def _nothing() -> None:
-    """There is nothing to end."""

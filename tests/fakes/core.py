@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
 from datasms_daemon.config.records import Config, DatasmsLine, SenderOptions, SmppLine
+from datasms_daemon.delivery.readers import Readers
 from datasms_daemon.gateway.ports import Core
 from datasms_daemon.model import (
     RIGHTS,
@@ -188,6 +189,7 @@ class FakeCore:
         self.teams: dict[GroupId, Group] = {}
         self.phones: dict[DeviceId, Device] = {}
         self.texts: list[Inbound] = []
+        self.readers = Readers()
         self.secrets: dict[str, Key] = {"dsk_all": _key("all", RIGHTS)}
         self.states = dict.fromkeys(LINES, LineState.UP)
         self.acts = [AuditEntry(n, NOW + n, "crm", "line paused", "sms-o2", bytes([n])) for n in (1, 2, 3)]
@@ -210,6 +212,11 @@ class FakeCore:
         self.dossiers[id_] = replace(dossier, progress=progress)
         for changed in tuple(self._watching.get(id_, ())):
             changed()
+
+    def receive(self, text: Inbound, sender: str = "all") -> None:
+        """A text from outside comes for a sender."""
+        self.texts.append(text)
+        self.readers.tell([f"account:{sender}"])
 
     def watched(self, id_: MessageId) -> int:
         """How many watch a message."""
@@ -329,6 +336,9 @@ class FakeCore:
 
     async def inbound(self, sender: str, after: int, limit: int) -> tuple[Inbound, ...]:
         return tuple(text for text in self.texts if text.seq > after)[:limit]
+
+    def watch_inbound(self, sender: str, arrived: Callable[[], None]) -> Callable[[], None] | None:
+        return self.readers.watch(sender, arrived)
 
     def watch(self, id_: MessageId, changed: Callable[[], None]) -> Callable[[], None]:
         watching = self._watching.setdefault(id_, [])

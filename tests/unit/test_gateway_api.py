@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
 from datasms_daemon.config.records import SenderGroup, SenderOptions
+from datasms_daemon.delivery import readers
 from datasms_daemon.errors import DiskFull, StoreFailed
 from datasms_daemon.gateway.http_api import make_api, make_local_site, make_site
 from datasms_daemon.gateway.rights import local_operator
@@ -514,9 +515,27 @@ def test_texts_from_outside_are_read_after_a_cursor_and_waited_for(gateway: Gate
     connection = gateway.begin("GET", "/v1/inbound?after=2&wait=30")
     gateway.time.pump([1] * 5)
     assert not connection.transport.value()
-    gateway.core.texts.append(Inbound(3, LineName("sms-o2"), NUMBER, "+420111", "t3", NOW))
-    gateway.time.advance(1)
+    gateway.core.receive(Inbound(3, LineName("sms-o2"), NUMBER, "+420111", "t3", NOW))
     assert connection.response().json["next"] == "3"
+    assert gateway.core.readers.waiting("all") == 0
+
+
+def test_who_waits_for_texts_and_goes_away_is_forgotten(gateway: Gateway) -> None:
+    connection = gateway.begin("GET", "/v1/inbound?after=2&wait=30")
+    assert gateway.core.readers.waiting("all") == 1
+    connection.hang_up()
+    assert gateway.core.readers.waiting("all") == 0
+
+
+def test_only_so_many_wait_for_the_texts_of_one_sender(gateway: Gateway) -> None:
+    connections = [gateway.begin("GET", "/v1/inbound?wait=30") for _ in range(readers.MOST)]
+    refused = gateway.ask("GET", "/v1/inbound?wait=30")
+    assert (refused.status, refused.headers["retry-after"]) == (429, "10")
+    other = gateway.begin("GET", "/v1/inbound?wait=30", secret=gateway.core.key("inbound"))
+    gateway.core.receive(Inbound(1, LineName("sms-o2"), NUMBER, "+420111", "t1", NOW))
+    assert {connection.response().json["next"] for connection in connections} == {"1"}
+    assert not other.transport.value()
+    other.hang_up()
 
 
 def test_where_a_text_from_outside_would_go_is_explained(gateway: Gateway) -> None:

@@ -242,3 +242,19 @@ def test_a_text_that_cannot_be_forwarded_holds_up_no_other(
     monkeypatch.undo()
     world.time.advance(700)
     assert sorted(text for _, _, text, _ in world.sent()) == ["alarm 1", "alarm 2"]
+
+
+def test_who_waits_for_texts_is_told_when_one_for_it_can_be_read_and_of_no_other(tmp_path: Path) -> None:
+    world = World(tmp_path, InboundRule(name="x", when=When(text=("^x",)), to="account:crm"))
+    core, seen, other = world.daemon.parts.core, list[list[str]](), list[str]()
+    end = core.watch_inbound("crm", lambda: seen.append(world.texts("crm")))
+    ends = core.watch_inbound("erp", lambda: other.append("told"))
+    assert end is not None
+    assert ends is not None
+    world.sms("x 1")
+    world.sms("x 1")
+    world.sms("hello", key="2")
+    end()
+    world.sms("x 2", key="3")
+    assert (seen, other) == ([["x 1"]], [])
+    assert (core.inbound_texts.readers.waiting("crm"), core.inbound_texts.readers.waiting("erp")) == (0, 1)
