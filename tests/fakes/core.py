@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar
 
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
@@ -16,30 +15,16 @@ from datasms_daemon.model import (
     AcceptedMessage,
     AcceptedSubmission,
     Allowance,
-    ApplicationView,
     AuditEntry,
     AuditQuery,
-    ChannelView,
     Conflict,
-    Destination,
-    Device,
-    DeviceId,
-    DeviceState,
     Dossier,
     Draft,
-    Due,
-    Erased,
     Event,
     ExplainedStep,
     Explanation,
     FloodUse,
-    Group,
-    GroupId,
     Inbound,
-    InboundExplanation,
-    InboundStep,
-    InboundText,
-    IssuedRegistration,
     Key,
     KeyReused,
     Limited,
@@ -52,30 +37,26 @@ from datasms_daemon.model import (
     MessageId,
     MessageQuery,
     MessageState,
-    Person,
-    PersonId,
     Problem,
     Progress,
     QuotaUse,
     Recipient,
     Refused,
-    Reloaded,
     Report,
     ReportQuery,
     ReportRow,
-    RunningConfiguration,
-    SectionChange,
     SkippedLine,
     Step,
     Submission,
     Success,
     Sums,
-    Verdict,
     WhenClosed,
 )
 from datasms_daemon.rules import numbers
 from datasms_daemon.rules.senders import Account, Senders
 from tests.fakes.attachments import DAY, NOW, FakeAttachments
+from tests.fakes.core_directory import FakeDirectory
+from tests.fakes.core_parts import FakeApplications, FakeArchive, FakeChannels, FakeConfiguration, FakeHold, FakeTexts
 
 LINES = (LineName("datasms"), LineName("sms-o2"))
 _STANDING = LineStanding(10, 10, False, "day limit reached", 5)
@@ -87,95 +68,12 @@ LIMITS = Limits(
     Limited("flood", "too many", NOW + 1000, (Problem("/to/0", "has had 20 messages lately"),)),
 )
 
-T = TypeVar("T")
 
-
-class FakeChannels:
-    """One channel, whose key is not accepted; it was held until an operator resumed it."""
-
-    def __init__(self) -> None:
-        self.view = ChannelView("fcm", "fcm", LineState.UP, None, 3, 1, None, held=True)
-
-    async def all(self) -> tuple[ChannelView, ...]:
-        return (self.view,)
-
-    async def test(self, name: str) -> Verdict | None:
-        return Verdict(False, ("the key is not accepted",)) if name == "fcm" else None
-
-    async def resume(self, name: str, by: str) -> ChannelView | None:
-        if name != "fcm":
-            return None
-        self.view = replace(self.view, held=False)
-        return self.view
-
-
-class FakeArchive:
-    """Whatever is due is gone after a purge; every person but novak is unknown."""
-
-    def __init__(self) -> None:
-        self.found: tuple[Due, ...] = (Due("texts", 7, DAY), Due("audit", 1, 365 * DAY))
-
-    async def due(self) -> tuple[Due, ...]:
-        return self.found
-
-    async def purge_all(self, by: str) -> int:
-        found, self.found = self.found, ()
-        return sum(due.count for due in found)
-
-    async def erase(self, person: PersonId, by: str) -> Erased | None:
-        return Erased(3, 1, 2) if person == "novak" else None
-
-    async def erase_number(self, number: str, by: str) -> Erased | PersonId:
-        return PersonId("novak") if number == "+420603123456" else Erased(2, 1, 0)
-
-
-class FakeHold:
-    """A restored database."""
-
-    def __init__(self) -> None:
-        self.reason: str | None = "copy was put in the place of the database"
-
-    async def release(self, by: str) -> bool:
-        was, self.reason = self.reason, None
-        return was is not None
-
-
-class FakeConfiguration:
-    """One line fewer after each reload, as long as the file is good."""
-
-    def __init__(self) -> None:
-        self.problems: tuple[str, ...] = ()
-        self.by = "daemon"
-
-    def running(self) -> RunningConfiguration:
-        return RunningConfiguration("datasms.toml", "00ff", NOW, self.by, {"line": ("datasms",)})
-
-    async def reload(self, by: str) -> Reloaded:
-        if self.problems:
-            return Reloaded(problems=self.problems)
-        self.by = by
-        return Reloaded(changes=(SectionChange("line", removed=("sms-o2",)),), hash="00ff")
-
-
-class FakeTexts:
-    """Whatever comes in goes to the account ``all``."""
-
-    async def explain(self, inbound: InboundText) -> InboundExplanation:
-        to = Destination("account:all", inbound.text, "rule everything")
-        return InboundExplanation(PersonId("novak"), (to,), (InboundStep("rule everything", "matches: account:all"),))
-
-
-class FakeApplications:
-    """One, which is to be started again."""
-
-    async def all(self) -> tuple[ApplicationView, ...]:
-        return (ApplicationView("info", "command", "waiting", "it took too long", 3, 7),)
-
-
-class FakeCore:
+class FakeCore(FakeDirectory):
     """Keys are named by their rights: ``dsk_send`` may send, ``dsk_send-read`` both, ``dsk_all`` everything."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.channels = FakeChannels()
         self.configuration = FakeConfiguration()
         self.inbound_texts = FakeTexts()
@@ -185,9 +83,6 @@ class FakeCore:
         self.hold = FakeHold()
         self.config = Config(line=(DatasmsLine(name=LINES[0]), SmppLine(name=LINES[1], host="smsc", system_id="x")))
         self.dossiers: dict[MessageId, Dossier] = {}
-        self.people: dict[PersonId, Person] = {}
-        self.teams: dict[GroupId, Group] = {}
-        self.phones: dict[DeviceId, Device] = {}
         self.texts: list[Inbound] = []
         self.readers = Readers()
         self.secrets: dict[str, Key] = {"dsk_all": _key("all", RIGHTS)}
@@ -345,61 +240,6 @@ class FakeCore:
         watching.append(changed)
         return lambda: watching.remove(changed)
 
-    async def persons(self, after: str | None, limit: int) -> tuple[Person, ...]:
-        return _part(self.people.values(), lambda person: person.id, after, limit)
-
-    async def person(self, id_: PersonId) -> Person | None:
-        return self.people.get(id_)
-
-    async def put_persons(self, persons: tuple[Person, ...], by: str) -> tuple[Problem, ...]:
-        owners = {number: person.id for person in self.people.values() for number in person.numbers}
-        problems = tuple(
-            Problem(f"/{index}/numbers/{n}", f"belongs to {owners[number]}")
-            for index, person in enumerate(persons)
-            for n, number in enumerate(person.numbers)
-            if owners.setdefault(number, person.id) != person.id
-        )
-        if not problems:
-            self.people.update((person.id, person) for person in persons)
-        return problems
-
-    async def delete_person(self, id_: PersonId, by: str) -> bool:
-        return self.people.pop(id_, None) is not None
-
-    async def groups(self, after: str | None, limit: int) -> tuple[Group, ...]:
-        return _part(self.teams.values(), lambda group: group.id, after, limit)
-
-    async def group(self, id_: GroupId) -> Group | None:
-        return self.teams.get(id_)
-
-    async def put_groups(self, groups: tuple[Group, ...], by: str) -> tuple[Problem, ...]:
-        self.teams.update((group.id, group) for group in groups)
-        return ()
-
-    async def put_all(self, persons: tuple[Person, ...], groups: tuple[Group, ...], by: str) -> tuple[Problem, ...]:
-        problems = await self.put_persons(persons, by)
-        if not problems:
-            await self.put_groups(groups, by)
-        return tuple(Problem(f"/persons{problem.pointer}", problem.detail) for problem in problems)
-
-    async def delete_group(self, id_: GroupId, by: str) -> bool:
-        return self.teams.pop(id_, None) is not None
-
-    async def register(self, person: PersonId, by: str) -> IssuedRegistration | None:
-        if person not in self.people:
-            return None
-        text = "DATASMS ABCD-EFGH-JKLMN"
-        return IssuedRegistration("r1", "", "ABCD-EFGH-JKLMN", text, 1_800_000_000_000, {"viber": "viber://pa"})
-
-    async def devices(self, person: PersonId) -> tuple[Device, ...]:
-        return tuple(device for device in self.phones.values() if device.person == person)
-
-    async def revoke(self, device: DeviceId, by: str) -> bool:
-        if device not in self.phones:
-            return False
-        self.phones[device] = replace(self.phones[device], state=DeviceState.REVOKED)
-        return True
-
     async def report(self, query: ReportQuery) -> Report:
         self.asked = query
         keys = tuple({"day": "2026-09-21", "cost_centre": None}.get(name, name) for name in query.by)
@@ -490,11 +330,6 @@ def _steps(text: str) -> tuple[ExplainedStep, ...]:
 
 def _key(name: str, rights: tuple[str, ...]) -> Key:
     return Key(id=f"k-{name}", name=name, rights=rights, rate=100_000)
-
-
-def _part(items: Iterable[T], id_of: Callable[[T], str], after: str | None, limit: int) -> tuple[T, ...]:
-    rest = sorted((item for item in items if after is None or id_of(item) > after), key=id_of)
-    return tuple(rest[:limit])
 
 
 def _is_core(core: FakeCore) -> Core:
