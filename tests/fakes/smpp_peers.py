@@ -6,7 +6,7 @@ Orders name an ``account``, the system_id of a line:
   ``{"unbind": true}`` before the response, ``{"receipt": stat}`` before it; ``{}`` is the response alone
 - ``base``: ids are numbers, written in this base
 - ``receipt`` for ``id`` ``to`` with ``stat``, ``by`` tlv, text or both; ``text`` from ``from`` to ``to`` in ``coding``
-  ``by`` udh, sar or payload, ``reversed``
+  ``by`` udh, sar, payload or data_sm, ``reversed``
 - ``enquire``, ``unbind``, ``nonsense`` (a command that nobody knows)
 
 Events: ``ready`` ``bound`` ``submit`` ``answered`` ``enquired`` (we asked) ``alive`` (we answered) ``unbound``
@@ -38,6 +38,7 @@ ACCOUNTS = {
     "decimal": 'id_format = "decimal-to-hex"',
     "quiet": 'enquire_link = "1s"\nenquire_timeout = "1s"',
     "absolute": 'validity = "absolute"',
+    "refused": "",
     "tls": 'tls = true\nca_file = "ca.pem"',
 }
 OUR_NUMBER = "+420603000000"
@@ -55,7 +56,7 @@ driver = "smpp"
 host = "127.0.0.1"
 port = {port}
 system_id = "{name}"
-password = "secret"
+password = "{password}"
 inbound_number = "{number}"
 {options}
 [[rule]]
@@ -104,14 +105,21 @@ class Sms:
 
 
 class PeerStage:
-    """A daemon with a line for each of ACCOUNTS that the SMSC can serve."""
+    """A daemon with a line for each of ACCOUNTS that the SMSC can serve; of ``refused`` the password is wrong."""
 
     def __init__(self, peer: str, folder: Path) -> None:
         self.smsc = PEERS[peer](folder)
         ports: list[int] = self.smsc.said("ready")[0]["ports"]
         self.accounts = [name for name in ACCOUNTS if name != "tls" or len(ports) > 1]
         lines = [
-            _LINE.format(name=name, port=ports[name == "tls"], index=index, number=OUR_NUMBER, options=ACCOUNTS[name])
+            _LINE.format(
+                name=name,
+                port=ports[name == "tls"],
+                password="wrong" if name == "refused" else "secret",
+                index=index,
+                number=OUR_NUMBER,
+                options=ACCOUNTS[name],
+            )
             for index, name in enumerate(self.accounts)
         ]
         self.daemon = Daemon(folder, _TOP + "".join(lines))
@@ -121,7 +129,8 @@ class PeerStage:
         self.daemon.run()
         key = self.daemon.new_key()
         self.gateway = self.daemon.gateway(key)
-        eventually(lambda: all(map(self.is_bound, self.accounts)), "every line is bound")
+        accepted = [name for name in self.accounts if name != "refused"]
+        eventually(lambda: all(self.line(name)["state"] == "up" for name in accepted), "every line is bound")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -142,10 +151,10 @@ class PeerStage:
         """The binds of an account so far."""
         return [one["kind"] for one in self.of(account, "bound")]
 
-    def is_bound(self, account: str) -> bool:
-        """Whether the daemon shows the line as up."""
-        lines = {one["name"]: one for one in self.gateway("GET", "/v1/lines").body["items"]}
-        return bool(lines[account]["state"] == "up")
+    def line(self, account: str) -> dict[str, Any]:
+        """The line as the daemon shows it."""
+        lines: list[dict[str, Any]] = self.gateway("GET", "/v1/lines").body["items"]
+        return next(line for line in lines if line["name"] == account)
 
     def number(self, account: str) -> str:
         """One that no other test has, which the rules lead to the account."""

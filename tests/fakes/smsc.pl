@@ -121,7 +121,8 @@ sub unbind {
 sub deliver {
     my ($account, %fields) = @_;
     my %numbers = map { $_ => 1 } qw(source_addr_ton source_addr_npi dest_addr_ton dest_addr_npi);
-    $account->{receiver}->deliver_sm(async => 1, %numbers, %fields);
+    my $command = delete $fields{command} // 'deliver_sm';
+    $account->{receiver}->$command(async => 1, %numbers, %fields);
 }
 
 sub send_receipt {
@@ -144,6 +145,7 @@ sub send_text {
     my $octets = octets_of($order->{text}, $order->{coding});
     my @fields = (source_addr => $order->{from}, destination_addr => $order->{to}, data_coding => $order->{coding});
     return deliver($account, @fields, message_payload => $octets) if $order->{by} eq 'payload';
+    return deliver($account, @fields, message_payload => $octets, command => 'data_sm') if $order->{by} eq 'data_sm';
     my $room = length $octets <= 140 ? 140 : 134;
     my @parts = unpack "(a$room)*", $octets;
     my ($total, $reference, $number) = (scalar @parts, ++$count & 0xff, 0);
@@ -191,7 +193,7 @@ sub pdu_received {
     my ($command, @account) = ($pdu->{cmd}, account => $name_of{$session});
     if (my $kind = BINDS->{$command}) { bound($session, $pdu, $kind) }
     elsif ($command == 0x04) { submitted($session, account($name_of{$session}), $pdu) }
-    elsif ($command == 0x80000005) { say_event('answered', @account, status => $pdu->{status}) }
+    elsif ($command == 0x80000005 || $command == 0x80000103) { say_event('answered', @account, status => $pdu->{status}) }
     elsif ($command == 0x15) { $session->enquire_link_resp(seq => $pdu->{seq}); say_event('enquired', @account) }
     elsif ($command == 0x80000015) { say_event('alive', @account) }
     elsif ($command == 0x80000000) { say_event('nacked', @account, status => $pdu->{status}) }

@@ -77,7 +77,7 @@ def test_the_smsc_is_told_when_to_give_up(stage: PeerStage, account: str) -> Non
 # What became of it
 
 
-@pytest.mark.parametrize("by", ["tlv", "text", "both"])
+@pytest.mark.parametrize("by", ["tlv", "text"])
 @pytest.mark.parametrize(("stat", "status"), [("DELIVRD", "delivered"), ("UNDELIV", "failed")])
 def test_a_receipt_decides(stage: PeerStage, by: str, stat: str, status: str) -> None:
     sms = stage.sent("plain", "Pump 3 stopped")
@@ -187,6 +187,11 @@ def test_an_idle_line_that_is_unbound_comes_back(stage: PeerStage) -> None:
 # The link
 
 
+def test_a_wrong_password_takes_the_line_down(stage: PeerStage) -> None:
+    line = stage.line("refused")
+    assert (line["state"], line["reason"]) == ("down", "bind refused: ESME_RINVPASWD (0x0E)")
+
+
 def test_both_ends_ask_whether_the_other_lives(stage: PeerStage) -> None:
     stage.tell("quiet", "enquire")
     eventually(lambda: len(stage.of("quiet", "alive")) == 1, "we answer")
@@ -218,10 +223,12 @@ def test_a_line_over_tls_sends_and_receives(stage: PeerStage) -> None:
 # What comes in
 
 
-@pytest.mark.parametrize("is_reversed", [False, True])
+@pytest.mark.parametrize(
+    ("by", "is_reversed"),
+    [("udh", False), ("udh", True), ("sar", False), ("sar", True), ("payload", False), ("data_sm", False)],
+)
 @pytest.mark.parametrize(("text", "coding"), [(PAIRS, 0), (FACES, 8)], ids=["gsm", "ucs-2"])
-@pytest.mark.parametrize("by", ["udh", "sar", "payload"])
-def test_a_long_text_is_stored_as_one(stage: PeerStage, by: str, text: str, coding: int, is_reversed: bool) -> None:
+def test_a_long_text_is_stored_as_one(stage: PeerStage, by: str, is_reversed: bool, text: str, coding: int) -> None:
     from_ = stage.number("plain")
     order = {"from": from_[1:], "to": OUR_NUMBER[1:], "text": text, "coding": coding}
     stage.tell("plain", "text", by=by, reversed=is_reversed, **order)

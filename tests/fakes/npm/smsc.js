@@ -83,8 +83,8 @@ function answer(session, account, pdu, id, how) {
   } else session.send(response);
 }
 
-function deliver(session, account, fields) {
-  session.deliver_sm({ source_addr_ton: 1, source_addr_npi: 1, dest_addr_ton: 1, dest_addr_npi: 1, ...fields }, (pdu) =>
+function deliver(session, account, fields, command = "deliver_sm") {
+  session[command]({ source_addr_ton: 1, source_addr_npi: 1, dest_addr_ton: 1, dest_addr_npi: 1, ...fields }, (pdu) =>
     say("answered", { account: account.name, status: pdu.command_status }),
   );
 }
@@ -106,8 +106,8 @@ function sendReceipt(session, account, order) {
 function sendText(session, account, order) {
   const octets = order.coding === 8 ? smpp.encodings.UCS2.encode(order.text) : smpp.encodings.ASCII.encode(order.text);
   const fields = { source_addr: order.from, destination_addr: order.to, data_coding: order.coding };
-  if (order.by === "payload") {
-    deliver(session, account, { ...fields, message_payload: octets });
+  if (order.by === "payload" || order.by === "data_sm") {
+    deliver(session, account, { ...fields, message_payload: octets }, order.by === "data_sm" ? "data_sm" : "deliver_sm");
     return;
   }
   const room = octets.length <= 140 ? 140 : 134;
