@@ -52,6 +52,7 @@ from datasms_daemon.delivery.portability import Portability
 from datasms_daemon.delivery.reassembly import Reassembly
 from datasms_daemon.delivery.receipts import Receipts
 from datasms_daemon.delivery.registration import RegistrationNumbers
+from datasms_daemon.delivery.search import Search
 from datasms_daemon.delivery.ways import Way
 from datasms_daemon.delivery.withdrawal import Withdrawals
 from datasms_daemon.delivery.wording import wordings
@@ -138,8 +139,7 @@ class Parts:
         directory = self._inbound(numbers)
         room = DiskRoom(state_dir, config.store.min_free, now)
         self.attachments = Attachments(
-            store, files, now, random, self.in_thread, room.has_room,
-            lambda: self.config.attachments,
+            store, files, now, random, self.in_thread, room.has_room, lambda: self.config.attachments,
         )  # fmt: skip
         self.core = Core(
             config, store, now, new_id, mac_key, self.keys, directory, self.dispatch, self.channels, self.texts,
@@ -178,11 +178,12 @@ class Parts:
         )  # fmt: skip
 
     def _forgetting(self) -> None:
-        """What is not kept any longer."""
+        """What is kept, how it is looked through, and what is not kept any longer."""
         listed = ErasureList(database_path(self.config))
         now = self.clock.now_ms
         self.erasure = Erasure(self.store, now, listed, self.in_thread, self._files.remove, self.changes, self._revoked)
         self.archive = self.core.archive = Archive(self.store, now, lambda: self.config, self.erasure)
+        self.core.search = Search(self.store, now, self.archive.kept)
 
     def _inbound(self, numbers: RegistrationNumbers) -> Directory:
         """What comes from outside: texts, receipts, services that call."""

@@ -154,6 +154,7 @@ class DaemonService(Service):
         await parts.attachments.purge()
         await parts.archive.purge()
         await parts.backend.write_seen()
+        await parts.core.search.reads.flush()
         if parts.clock.now_ms() - parts.deadlines.last_run_ms < STALLED_MS:
             self._notifier.tell("WATCHDOG=1")
 
@@ -199,6 +200,7 @@ class DaemonService(Service):
                 await self._step(f"stopping line {way.facts.name}", way.line.stop)
             await self._step("stopping channels", parts.channels.stop)
             await self._step("noting devices", parts.backend.write_seen)
+            await self._step("noting what was read", lambda: parts.core.search.reads.flush(everything=True))
         if store is not None:
             await self._step("closing the store", store.stop)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -62,7 +63,7 @@ def audit_list(session: Session, /, limit: int, **filters: str | None) -> None:
 @click.pass_obj
 def audit_export(session: Session, /, format_: str, **filters: str | None) -> None:
     """Write all of it to standard output, newest first."""
-    export(AuditView, _pages(session.client, filters), format_)
+    export(AuditView, _pages(session.client, filters), format_, sys.stdout.buffer)
 
 
 @audit.command("verify")

@@ -16,7 +16,8 @@ NOTHING = "-"
 def json_text(result: object) -> str:
     """A result as JSON, indented."""
     compact = msgspec.json.encode(result)
-    return "\n".join(map(printable_json, msgspec.json.format(compact, indent=2).decode().splitlines()))
+    # Unicode knows more ends of lines, which may stand within a text.
+    return "\n".join(map(printable_json, msgspec.json.format(compact, indent=2).decode().split("\n")))
 
 
 def json_line(result: object) -> str:

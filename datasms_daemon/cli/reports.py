@@ -11,6 +11,7 @@ import click
 from datasms_daemon.cli.output import table
 from datasms_daemon.cli.session import Command, Session
 from datasms_daemon.gateway.reports import KEYS, ReportAnswer, ReportItem
+from datasms_daemon.ops.printable import cell
 
 
 @click.command(cls=Command)
@@ -27,7 +28,7 @@ def report(session: Session, since: str | None, until: str | None, by: str, as_c
     columns = [name for name in ReportItem.__struct_fields__ if name in by.split(",") or name not in KEYS]
     rows = [[getattr(item, name) for name in columns] for item in answer.items]
     if as_csv:
-        csv.writer(sys.stdout, lineterminator="\n").writerows([columns, *rows])
+        csv.writer(sys.stdout, lineterminator="\n").writerows([columns, *(map(cell, row) for row in rows)])
         return
     session.show(answer, lambda: _show(answer, columns, rows))
 

@@ -20,7 +20,7 @@ from datasms_daemon.model import MessageQuery, OnUnknown, Step, Success
 from datasms_daemon.ops.clock import wall_ms
 from datasms_daemon.ops.printable import printable
 from datasms_daemon.store.copies import reading
-from datasms_daemon.store.messages import find
+from datasms_daemon.store.search import newest
 
 MOST = 16 << 20
 MOST_MESSAGES = 10_000
@@ -61,7 +61,7 @@ def rules_diff(session: Session, file: Path, within: int) -> None:
     """
     before, after = (Rules(load(path, os.environ)) for path in (session.config_file, file))
     with reading(session.places.database) as db:
-        found = find(db, MessageQuery(since=wall_ms() - within, limit=MOST_MESSAGES))
+        found = newest(db, MessageQuery(since=wall_ms() - within, limit=MOST_MESSAGES))
         result = compare(db, (dossier.message for dossier in found), before, after)
     session.show(_plain(result), lambda: _show(result, within))
 

@@ -49,7 +49,7 @@ class Archive:
 
     async def due(self) -> tuple[Due, ...]:
         """What a purge would forget now; forgets nothing."""
-        kept, now = self._kept(), self._now_ms()
+        kept, now = self.kept(), self._now_ms()
 
         def unit(db: Db) -> tuple[Due, ...]:
             found: dict[tuple[str, int], int] = {}
@@ -66,7 +66,7 @@ class Archive:
 
     async def purge(self, most: int = MOST_BATCHES) -> int:
         """Forgets what is due, ``most`` batches of it; how many rows."""
-        kept, now = self._kept(), self._now_ms()
+        kept, now = self.kept(), self._now_ms()
         kinds = await self._store.read(lambda db: _due_kinds(db, kept, now))
         gone, left = 0, most
         for forget in _jobs(kept, now, kinds):
@@ -87,7 +87,8 @@ class Archive:
         await self._store.write(lambda db: operations.audit(db, now, by, "archive purged", str(gone)))
         return gone
 
-    def _kept(self) -> Retention:
+    def kept(self) -> Retention:
+        """How long the present configuration wants what is over kept."""
         config = self._config()
         if self._known is None or self._known[0] is not config:
             self._known = config, retention_of(config)

@@ -24,6 +24,7 @@ from datasms_daemon.delivery.number_files import NumberFiles, PortedNumbers
 from datasms_daemon.delivery.portability import Portability
 from datasms_daemon.delivery.reports import report
 from datasms_daemon.delivery.resending import again, why_not
+from datasms_daemon.delivery.search import Search
 from datasms_daemon.errors import DiskFull
 from datasms_daemon.model import (
     AcceptedSubmission,
@@ -40,7 +41,6 @@ from datasms_daemon.model import (
     LineName,
     LineView,
     MessageId,
-    MessageQuery,
     Progress,
     Refused,
     Report,
@@ -67,6 +67,7 @@ class Core:
     # Given by the assembly, because they need the core themselves.
     configuration: Configuration
     archive: Archive
+    search: Search
     hold: Hold
 
     def __init__(
@@ -241,10 +242,6 @@ class Core:
         found = await self._store.read(lambda db: messages.dossier(db, id_))
         return found if found is not None and sender in (None, found.message.sender) else None
 
-    async def messages(self, query: MessageQuery) -> tuple[Dossier, ...]:
-        """A page of messages, newest first."""
-        return await self._store.read(lambda db: messages.find(db, query))
-
     async def trace(self, id_: MessageId, sender: str | None) -> tuple[Event, ...] | None:
         """Every decision about a message, oldest first."""
         if await self.dossier(id_, sender) is None:
@@ -278,10 +275,6 @@ class Core:
         # Kept also when it is now: its validity counts from there.
         starts = now if send_at is None else send_at
         return await self._change(id_, sender, decide, "it was tried already", (by, "message put off"), starts)
-
-    async def dead(self, after: MessageId | None, limit: int) -> tuple[Dossier, ...]:
-        """Messages that ended failed or unknown, newest first."""
-        return await self._store.read(lambda db: messages.dead(db, after, limit))
 
     async def resend(self, id_: MessageId, by: str) -> MessageId | Conflict | None:
         """A new message with the content of one that ended; a Conflict while that is under way."""

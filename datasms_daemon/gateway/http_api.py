@@ -17,6 +17,7 @@ from datasms_daemon.gateway.operations import Operations
 from datasms_daemon.gateway.ports import Core
 from datasms_daemon.gateway.reports import Reports
 from datasms_daemon.gateway.rights import Authorise, GatewayApi, KeyAuthority, local_operator
+from datasms_daemon.gateway.search import Search
 from datasms_daemon.gateway.senders import Senders
 from datasms_daemon.gateway.submissions import Submissions
 from datasms_daemon.web.openapi import add_openapi
@@ -33,6 +34,7 @@ def make_api(
     Submissions(core).add_to(api)
     Attachments(core).add_to(api)
     Messages(core, reactor).add_to(api)
+    Search(core).add_to(api)
     InboundCalls(core).add_to(api)
     Directory(core).add_to(api)
     Senders(core).add_to(api)

@@ -13,8 +13,6 @@ from datasms_daemon.gateway.ports import Core
 from datasms_daemon.gateway.records import (
     EventView,
     Items,
-    MessageItem,
-    MessagesQuery,
     MessageView,
     Page,
     RescheduleRequest,
@@ -24,12 +22,11 @@ from datasms_daemon.gateway.rights import CHANGE, INBOUND, READ, GatewayApi, see
 from datasms_daemon.gateway.shapes import (
     Cursor,
 )
-from datasms_daemon.gateway.tables import MEDIA, as_accepted
-from datasms_daemon.gateway.views import event_view, inbound_view, message_item, message_view, page
-from datasms_daemon.model import Conflict, Dossier, Inbound, Key, MessageId, MessageQuery, Problem
+from datasms_daemon.gateway.views import event_view, inbound_view, message_view
+from datasms_daemon.model import Conflict, Dossier, Inbound, Key, MessageId, Problem
 from datasms_daemon.web.bodies import Json
 from datasms_daemon.web.problems import HttpProblem
-from datasms_daemon.web.routes import Call, Reply
+from datasms_daemon.web.routes import Call
 from datasms_daemon.web.times import parse_time
 from datasms_daemon.web.waiting import Signal
 
@@ -61,15 +58,6 @@ class Messages:
         )(self.inbound)
 
     def _add_reading(self, api: GatewayApi) -> None:
-        api.route(
-            "GET",
-            "/v1/messages",
-            permission=READ,
-            summary="Messages, newest first",
-            query=MessagesQuery,
-            answer=Page[MessageItem],
-            media=MEDIA,
-        )(self.find)
         api.route(
             "GET",
             "/v1/messages/<id>",
@@ -108,13 +96,6 @@ class Messages:
             problems=("conflict",),
             parameters=_BY_ID,
         )(self.cancel)
-
-    async def find(self, call: Call[Key, None, MessagesQuery]) -> Page[MessageItem] | Reply:
-        """A page as JSON, CSV or one JSON object a line; the cursor of those two is in the Link header."""
-        query = self._query(call.query, call.caller)
-        dossiers = await self._core.messages(query)
-        found = page([(dossier.message.id, message_item(dossier)) for dossier in dossiers], call.query.limit)
-        return as_accepted(call, found, MessageItem)
 
     async def get(self, call: Call[Key, None, WaitQuery]) -> MessageView:
         """One message, at once or after a change."""
@@ -169,27 +150,6 @@ class Messages:
             detail = "Too many requests of this sender wait for texts already"
             raise HttpProblem("too_many_requests", detail, retry_after=TOO_MANY_RETRY_S)
         return unwatch
-
-    def _query(self, asked: MessagesQuery, key: Key) -> MessageQuery:
-        problems: list[Problem] = []
-        number = None if asked.to is None else self._core.normalise(asked.to)
-        if asked.to is not None and number is None:
-            problems.append(Problem("/to", "this is not a valid phone number"))
-        query = MessageQuery(
-            sender=sees(key),
-            status=asked.status,
-            to=number,
-            priority=asked.priority,
-            line=asked.line,
-            reference=asked.reference,
-            since=time_of("since", asked.since, problems),
-            until=time_of("until", asked.until, problems),
-            after=None if asked.after is None else MessageId(asked.after),
-            limit=asked.limit + 1,
-        )
-        if problems:
-            raise HttpProblem("invalid", "A query parameter cannot be used", problems)
-        return query
 
 
 def _found(found: T | None) -> T:

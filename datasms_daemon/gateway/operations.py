@@ -27,7 +27,7 @@ from datasms_daemon.gateway.shapes import (
     Cursor,
     Word,
 )
-from datasms_daemon.gateway.views import key_view, message_item, page
+from datasms_daemon.gateway.views import key_view, message_item
 from datasms_daemon.model import ChannelView, Conflict, Key, LineView, MessageId, Problem, Verdict
 from datasms_daemon.web.bodies import Json
 from datasms_daemon.web.problems import HttpProblem
@@ -179,8 +179,8 @@ class Operations:
     async def dead(self, call: Call[Key, None, PageQuery]) -> Page[MessageItem]:
         """A page."""
         after = None if call.query.after is None else MessageId(call.query.after)
-        found = await self._core.dead(after, call.query.limit + 1)
-        return page([(dossier.message.id, message_item(dossier)) for dossier in found], call.query.limit)
+        found = await self._core.search.dead(after, call.query.limit, call.caller.name)
+        return Page(tuple(map(message_item, found.items)), found.next)
 
     async def resend(self, call: Call[Key, None, None]) -> Reply:
         """The new message's id."""

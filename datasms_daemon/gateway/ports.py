@@ -10,6 +10,7 @@ from datasms_daemon.delivery.configuration import Configuration
 from datasms_daemon.model import (
     AcceptedSubmission,
     ApplicationView,
+    ArchivedInbound,
     AuditEntry,
     AuditQuery,
     ChannelView,
@@ -21,10 +22,12 @@ from datasms_daemon.model import (
     Erased,
     Event,
     Explanation,
+    Found,
     Group,
     GroupId,
     Inbound,
     InboundExplanation,
+    InboundSearch,
     InboundText,
     IssuedRegistration,
     Key,
@@ -84,9 +87,6 @@ class Messages(Protocol):
     async def dossier(self, id_: MessageId, sender: str | None) -> Dossier | None:
         """All of one message; None when there is none for this sender."""
 
-    async def messages(self, query: MessageQuery) -> tuple[Dossier, ...]:
-        """At most ``query.limit``, newest first, without attempts and pushes."""
-
     async def trace(self, id_: MessageId, sender: str | None) -> tuple[Event, ...] | None:
         """What was decided and why, oldest first."""
 
@@ -97,9 +97,6 @@ class Messages(Protocol):
         self, id_: MessageId, sender: str | None, by: str, send_at: int | None
     ) -> Dossier | Conflict | None:
         """A new time while nothing was tried; None: now."""
-
-    async def dead(self, after: MessageId | None, limit: int) -> tuple[Dossier, ...]:
-        """Parked, failed and unknown messages."""
 
     async def resend(self, id_: MessageId, by: str) -> MessageId | Conflict | None:
         """A new message with the content of a dead one."""
@@ -247,6 +244,19 @@ class Archive(Protocol):
         """Erases what there is of a number, by whom; the person that it belongs to, if it does."""
 
 
+class Search(Protocol):
+    """What is kept, newest first. ``by`` is who reads what is not his own, and ``what`` what the audit log calls it."""
+
+    async def messages(self, query: MessageQuery, by: str | None, what: str) -> Found[Dossier]:
+        """Messages without attempts and pushes. A text that is not kept, or no longer, is empty, and is not found."""
+
+    async def inbound(self, query: InboundSearch, by: str, what: str) -> Found[ArchivedInbound]:
+        """Texts from outside, one for each place that they went to."""
+
+    async def dead(self, after: MessageId | None, limit: int, by: str) -> Found[Dossier]:
+        """Messages that ended failed or unknown."""
+
+
 class Hold(Protocol):
     """What keeps a restored database from sending."""
 
@@ -288,6 +298,10 @@ class Core(Keys, Messages, Operations, Protocol):
     @property
     def archive(self) -> Archive:
         """What is over."""
+
+    @property
+    def search(self) -> Search:
+        """What is kept."""
 
     @property
     def hold(self) -> Hold:

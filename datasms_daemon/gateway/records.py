@@ -34,6 +34,7 @@ from datasms_daemon.gateway.shapes import (
     Title,
     Wait,
     Word,
+    Words,
 )
 from datasms_daemon.model import AcceptedMessage, AttemptState, DeviceState, LineName, MessageState, PersonId
 
@@ -140,11 +141,17 @@ class PageQuery(Request, frozen=True, kw_only=True):
 class MessagesQuery(PageQuery, frozen=True, kw_only=True):
     """Which messages; a status may be given several times."""
 
+    q: Words | None = None
     status: tuple[MessageState, ...] = ()
+    sender: Id | None = None
     to: Number | None = None
+    person: Id | None = None
     priority: Known | None = None
     line: Known | None = None
     reference: Reference | None = None
+    class_: Word | None = msgspec.field(default=None, name="class")
+    code: Word | None = None
+    cost_centre: CostCentre | None = None
     since: TimeText | None = None
     until: TimeText | None = None
 
@@ -248,6 +255,7 @@ class MessageItem(Answer, frozen=True):
     ndr_at: str | None
     code: str | None
     cost_centre: str | None
+    class_: str | None = msgspec.field(name="class")
 
 
 class AttachmentView(Answer, frozen=True):

@@ -16,6 +16,7 @@ from datasms_daemon.gateway.records import Answer, Request
 from datasms_daemon.gateway.rights import READ, GatewayApi, sees
 from datasms_daemon.gateway.shapes import TimeText
 from datasms_daemon.model import Key, Problem, ReportQuery, ReportRow
+from datasms_daemon.ops.printable import cell
 from datasms_daemon.rules.prices import money
 from datasms_daemon.web.problems import HttpProblem
 from datasms_daemon.web.routes import Call, Reply
@@ -118,5 +119,5 @@ def _table(by: tuple[str, ...], items: tuple[ReportItem, ...]) -> bytes:
     file = io.StringIO()
     writer = csv.writer(file)
     writer.writerow(columns)
-    writer.writerows([getattr(item, name) for name in columns] for item in items)
+    writer.writerows([cell(getattr(item, name)) for name in columns] for item in items)
     return file.getvalue().encode("utf-8")

@@ -42,6 +42,16 @@ Title = Annotated[str, Meta(min_length=1, max_length=200, pattern=PRINTABLE)]
 Reference = Annotated[str, Meta(min_length=1, max_length=200, pattern=PRINTABLE)]
 CostCentre = Annotated[str, Meta(min_length=1, max_length=64, pattern=PRINTABLE)]
 Name = Annotated[str, Meta(max_length=200, pattern=PRINTABLE)]
+Words = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=200,
+        pattern=PRINTABLE,
+        description="Words that are all in the title or the text, whatever their case and diacritics; a part of a word "
+        "is enough",
+    ),
+]
 Word = Annotated[str, Meta(pattern=f"^{_ID}{END}")]
 BodyText = Annotated[str, Meta(min_length=1, max_length=65_536, pattern=r"^[^\x00]*$")]
 Duration = Annotated[

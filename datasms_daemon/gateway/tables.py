@@ -11,6 +11,7 @@ import msgspec
 
 from datasms_daemon.gateway.records import Page
 from datasms_daemon.model import Key
+from datasms_daemon.ops.printable import cell
 from datasms_daemon.web.routes import Call, Reply
 
 CSV = b"text/csv"
@@ -32,12 +33,12 @@ def as_accepted(call: Call[Key, None, object], found: Page[T], shape: type[T]) -
 
 
 def table(shape: type[T], items: Iterable[T], *, heads: bool = True) -> bytes:
-    """The items as CSV, under their names."""
+    """The items as CSV, under their names; what a spreadsheet would calculate is made a text."""
     file = io.StringIO()
     writer = csv.writer(file)
     if heads:
-        writer.writerow(shape.__struct_fields__)
-    writer.writerows(msgspec.structs.astuple(item) for item in items)
+        writer.writerow(shape.__struct_encode_fields__)
+    writer.writerows(map(cell, msgspec.structs.astuple(item)) for item in items)
     return file.getvalue().encode("utf-8")
 
 

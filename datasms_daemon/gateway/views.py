@@ -8,6 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from datasms_daemon.gateway.admin_records import AuditView
+from datasms_daemon.gateway.archive_records import ArchivedInboundView, ArchivedMessage
 from datasms_daemon.gateway.inbound_records import InboundView
 from datasms_daemon.gateway.records import (
     AttachmentView,
@@ -22,6 +23,7 @@ from datasms_daemon.gateway.records import (
     StoredAttachmentView,
 )
 from datasms_daemon.model import (
+    ArchivedInbound,
     Attachment,
     Attempt,
     AuditEntry,
@@ -59,7 +61,14 @@ def message_item(dossier: Dossier) -> MessageItem:
         ndr_at=rfc3339_or_none(progress.ndr_at),
         code=progress.code,
         cost_centre=message.cost_centre,
+        class_=message.class_,
     )
+
+
+def archived_message(dossier: Dossier) -> ArchivedMessage:
+    """A message with its text, where that is kept."""
+    item, message = msgspec.structs.asdict(message_item(dossier)), dossier.message
+    return ArchivedMessage(**item, title=message.title, text=message.text or None)
 
 
 def message_view(dossier: Dossier) -> MessageView:
@@ -96,6 +105,12 @@ def inbound_view(inbound: Inbound) -> InboundView:
         person=inbound.person,
         incomplete=inbound.incomplete,
     )
+
+
+def archived_inbound_view(found: ArchivedInbound) -> ArchivedInboundView:
+    """A text from outside as the archive has it."""
+    fields = msgspec.structs.asdict(found)
+    return ArchivedInboundView(id=str(fields.pop("seq")), **fields | {"at": rfc3339(found.at)})
 
 
 def device_view(device: Device) -> DeviceView:

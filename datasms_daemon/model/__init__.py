@@ -49,11 +49,14 @@ from datasms_daemon.model.messages import (
 )
 from datasms_daemon.model.outcomes import Accepted, AddressGone, Later, LineDown, NotSent, Outcome, Unknown
 from datasms_daemon.model.queries import (
+    ArchivedInbound,
     ChannelView,
     Conflict,
     Due,
     Erased,
+    Found,
     Inbound,
+    InboundSearch,
     LineView,
     MessageQuery,
 )
@@ -102,6 +105,7 @@ __all__ = [
     "Allowance",
     "Alphabet",
     "ApplicationView",
+    "ArchivedInbound",
     "Attachment",
     "Attempt",
     "AttemptState",
@@ -126,6 +130,7 @@ __all__ = [
     "ExplainedStep",
     "Explanation",
     "FloodUse",
+    "Found",
     "Group",
     "GroupId",
     "Handover",
@@ -137,6 +142,7 @@ __all__ = [
     "InboundExplanation",
     "InboundPart",
     "InboundRoute",
+    "InboundSearch",
     "InboundStep",
     "InboundText",
     "InboxItem",

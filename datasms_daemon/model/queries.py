@@ -2,32 +2,63 @@
 
 from __future__ import annotations
 
+from typing import Generic, TypeVar
+
 from datasms_daemon.model.words import (
     LineName,
     LineState,
-    MessageId,
     MessageState,
     PersonId,
     Record,
 )
 
+T = TypeVar("T")
+
 
 class MessageQuery(Record, frozen=True):
     """A filter over messages, newest first.
 
-    ``sender`` None: everybody's. ``after`` is the last id of the page before.
+    ``sender`` None: everybody's. ``words`` must all be in the title or the text, folded as ``rules.search`` does.
+    ``after`` is the cursor of the page before.
     """
 
     sender: str | None = None
     status: tuple[MessageState, ...] = ()
     to: str | None = None
+    person: str | None = None
     priority: str | None = None
     line: str | None = None
     reference: str | None = None
+    class_: str | None = None
+    code: str | None = None
+    cost_centre: str | None = None
+    words: tuple[str, ...] = ()
     since: int | None = None
     until: int | None = None
-    after: MessageId | None = None
+    after: str | None = None
     limit: int = 50
+
+
+class InboundSearch(Record, frozen=True):
+    """A filter over texts from outside, newest first; ``words`` and ``after`` as with messages."""
+
+    line: str | None = None
+    from_: str | None = None
+    to: str | None = None
+    person: str | None = None
+    target: str | None = None
+    words: tuple[str, ...] = ()
+    since: int | None = None
+    until: int | None = None
+    after: str | None = None
+    limit: int = 50
+
+
+class Found(Record, Generic[T], frozen=True):
+    """A page of what was looked for; ``next`` is where to go on, however few were found so far, None at the end."""
+
+    items: tuple[T, ...]
+    next: str | None
 
 
 class LineView(Record, frozen=True):
@@ -95,3 +126,23 @@ class Inbound(Record, frozen=True):
     at: int
     person: PersonId | None = None
     incomplete: bool = False
+
+
+class ArchivedInbound(Record, frozen=True):
+    """A text from outside as the archive has it, for one of the places it went to.
+
+    ``text`` is None when it is not kept; ``target`` None when nobody wanted it. ``why`` is the step or rule that chose
+    the target, ``effect`` what it led to.
+    """
+
+    seq: int
+    line: LineName
+    from_: str
+    to: str
+    text: str | None
+    at: int
+    person: PersonId | None
+    incomplete: bool
+    target: str | None
+    why: str
+    effect: str | None

@@ -27,3 +27,11 @@ class Retention(Struct, frozen=True):
         if kept is None:
             kept = self.of_sender(sender)
         return min(self.text_ms if kept is None else kept, self.metadata_ms)
+
+    def shows(self, sender: str, class_: str | None, final_at: int | None, now: int) -> bool:
+        """Whether the text of a message that was over at ``final_at`` (None: it is not) may be searched and shown.
+
+        One that is kept for no time never may, and one that is due to be forgotten is, whether or not it is yet.
+        """
+        kept = self.text_of(sender, class_)
+        return kept > 0 and (final_at is None or now - final_at <= kept)

@@ -18,7 +18,6 @@ from datasms_daemon.model import (
     LineText,
     Message,
     MessageId,
-    MessageQuery,
     MessageState,
     Plan,
     Progress,
@@ -185,6 +184,12 @@ def dossier(db: Db, id_: MessageId) -> Dossier | None:
     return Dossier(_sealed(row).message, _progress(row[_MESSAGE_WIDTH:]), attempts, pushes)
 
 
+def content(db: Db, id_: MessageId) -> Dossier:
+    """One message that was found in this same unit, without attempts and pushes."""
+    row = db.execute(sql.SELECT_MESSAGE, {"id": id_}).fetchone()
+    return Dossier(_sealed(row).message, _progress(row[_MESSAGE_WIDTH:]))
+
+
 def sealed(db: Db, id_: MessageId) -> Sealed | None:
     """A message and the code that binds it."""
     row = db.execute(sql.SELECT_MESSAGE, {"id": id_}).fetchone()
@@ -196,30 +201,6 @@ def trace(db: Db, id_: MessageId) -> tuple[Event, ...]:
     return tuple(
         event for (entries,) in db.execute(sql.SELECT_EVENTS, {"message": id_}) for event in _decode_events(entries)
     )
-
-
-def find(db: Db, query: MessageQuery) -> tuple[Dossier, ...]:
-    """A page of messages, newest first, without attempts and pushes."""
-    conditions = {
-        "sender": "sender = :sender",
-        "to": "recipient = :to",
-        "priority": "priority = :priority",
-        "reference": "reference = :reference",
-        "since": "created_at >= :since",
-        "until": "created_at < :until",
-        "after": "id < :after",
-        "line": "EXISTS (SELECT 1 FROM attempts a WHERE a.message = messages.id AND a.line = :line)",
-    }
-    values: dict[str, object] = {name: getattr(query, name) for name in conditions}
-    chosen = [condition for name, condition in conditions.items() if values[name] is not None]
-    if query.status:
-        names = {f"state{i}": state.value for i, state in enumerate(query.status)}
-        values |= names
-        chosen.append(f"state IN ({', '.join(':' + name for name in names)})")
-    where = " AND ".join(chosen) or "1 = 1"
-    # Only the fixed texts above are joined; every value is a parameter.
-    statement = f"SELECT {sql.MESSAGE}, {sql.PROGRESS} FROM messages WHERE {where} ORDER BY id DESC LIMIT :limit"  # noqa: S608
-    return _dossiers(db, statement, values | {"limit": query.limit})
 
 
 def dead(db: Db, after: MessageId | None, limit: int) -> tuple[Dossier, ...]:

@@ -15,6 +15,7 @@ from datasms_daemon.model import (
     AcceptedMessage,
     AcceptedSubmission,
     Allowance,
+    ArchivedInbound,
     AuditEntry,
     AuditQuery,
     Conflict,
@@ -24,7 +25,9 @@ from datasms_daemon.model import (
     ExplainedStep,
     Explanation,
     FloodUse,
+    Found,
     Inbound,
+    InboundSearch,
     Key,
     KeyReused,
     Limited,
@@ -53,6 +56,7 @@ from datasms_daemon.model import (
     WhenClosed,
 )
 from datasms_daemon.rules import numbers
+from datasms_daemon.rules.search import occur
 from datasms_daemon.rules.senders import Account, Senders
 from tests.fakes.attachments import DAY, NOW, FakeAttachments
 from tests.fakes.core_directory import FakeDirectory
@@ -67,6 +71,19 @@ LIMITS = Limits(
     None,
     Limited("flood", "too many", NOW + 1000, (Problem("/to/0", "has had 20 messages lately"),)),
 )
+
+
+class FakeSearch:
+    """Finds among what the fake core has; keeps what it was asked for, by whom."""
+
+    def __init__(self, core: FakeCore) -> None:
+        self.messages = core.messages
+        self.dead = core.dead
+        self._core = core
+
+    async def inbound(self, query: InboundSearch, by: str, what: str) -> Found[ArchivedInbound]:
+        self._core.looked_for.append((query, by, what))
+        return Found(tuple(self._core.archived), None)
 
 
 class FakeCore(FakeDirectory):
@@ -88,6 +105,8 @@ class FakeCore(FakeDirectory):
         self.secrets: dict[str, Key] = {"dsk_all": _key("all", RIGHTS)}
         self.states = dict.fromkeys(LINES, LineState.UP)
         self.acts = [AuditEntry(n, NOW + n, "crm", "line paused", "sms-o2", bytes([n])) for n in (1, 2, 3)]
+        self.archived: list[ArchivedInbound] = []
+        self.looked_for: list[tuple[MessageQuery | InboundSearch, str | None, str]] = []
         self.submissions: list[Submission] = []
         self.explained_at: int | None = None
         self.explained_for: Submission | None = None
@@ -122,6 +141,11 @@ class FakeCore(FakeDirectory):
         name = "-".join(rights)
         self.secrets[f"dsk_{name}"] = replace(_key(name, rights), **fields)
         return f"dsk_{name}"
+
+    @property
+    def search(self) -> FakeSearch:
+        """The fake looks for itself."""
+        return FakeSearch(self)
 
     @property
     def directory(self) -> FakeCore:
@@ -192,7 +216,8 @@ class FakeCore(FakeDirectory):
         dossier = self.dossiers.get(id_)
         return dossier if dossier is not None and sender in (None, dossier.message.sender) else None
 
-    async def messages(self, query: MessageQuery) -> tuple[Dossier, ...]:
+    async def messages(self, query: MessageQuery, by: str | None, what: str) -> Found[Dossier]:
+        self.looked_for.append((query, by, what))
         newest = [self.dossiers[id_] for id_ in sorted(self.dossiers, reverse=True)]
         found = [
             dossier
@@ -201,9 +226,11 @@ class FakeCore(FakeDirectory):
             and (not query.status or dossier.progress.state in query.status)
             and query.to in (None, dossier.message.to)
             and query.reference in (None, dossier.message.reference)
+            and (not query.words or occur(query.words, dossier.message.title, dossier.message.text))
             and (query.after is None or dossier.message.id < query.after)
         ]
-        return tuple(found[: query.limit])
+        shown = tuple(found[: query.limit])
+        return Found(shown, shown[-1].message.id if len(found) > query.limit else None)
 
     async def trace(self, id_: MessageId, sender: str | None) -> tuple[Event, ...] | None:
         dossier = await self.dossier(id_, sender)
@@ -218,8 +245,8 @@ class FakeCore(FakeDirectory):
         state = MessageState.QUEUED if send_at is None else MessageState.SCHEDULED
         return await self._change(id_, sender, state)
 
-    async def dead(self, after: MessageId | None, limit: int) -> tuple[Dossier, ...]:
-        return await self.messages(MessageQuery(status=(MessageState.FAILED,), after=after, limit=limit))
+    async def dead(self, after: MessageId | None, limit: int, by: str) -> Found[Dossier]:
+        return await self.messages(MessageQuery(status=(MessageState.FAILED,), after=after, limit=limit), by, "dead")
 
     async def resend(self, id_: MessageId, by: str) -> MessageId | Conflict | None:
         dossier = await self.dossier(id_, None)

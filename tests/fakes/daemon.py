@@ -109,6 +109,7 @@ class FakeDaemon:
         done(Deferred.fromCoroutine(housekeeping.beat(self.store, self.parts.clock, self.parts.metrics)))
         done(Deferred.fromCoroutine(self.parts.attachments.purge()))
         done(Deferred.fromCoroutine(self.parts.backend.write_seen()))
+        done(Deferred.fromCoroutine(self.parts.core.search.reads.flush()))
 
     def die(self) -> None:
         """Nothing is said good-bye to: what is in memory is gone, timers with it."""

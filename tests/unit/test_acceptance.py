@@ -30,7 +30,7 @@ from datasms_daemon.model import (
     Refused,
     Submission,
 )
-from datasms_daemon.store import directory
+from datasms_daemon.store import directory, search
 from datasms_daemon.store.store import Db
 from tests.fakes.daemon import NUMBER, FakeDaemon, FakeTime, add_person, configuration, done, draft
 from tests.fakes.lines import FakeLine
@@ -76,7 +76,7 @@ def accept(daemon: FakeDaemon, *drafts: Draft, **more: object) -> AcceptedSubmis
 
 def stored(daemon: FakeDaemon) -> list[str | None]:
     """The recipients of all messages."""
-    found = done(Deferred.fromCoroutine(daemon.parts.core.messages(MessageQuery(limit=500))))
+    found = done(daemon.store.read(lambda db: list(search.newest(db, MessageQuery(limit=500)))))
     return [dossier.message.to for dossier in reversed(found)]
 
 
@@ -158,7 +158,7 @@ def test_what_is_accepted_goes_on_when_the_client_has_hung_up(daemon: FakeDaemon
     waiting = Deferred.fromCoroutine(daemon.parts.core.accept(Submission("crm", (draft(),))))
     waiting.addErrback(lambda failure: None)
     waiting.cancel()
-    found = done(Deferred.fromCoroutine(daemon.parts.core.messages(MessageQuery())))
+    found = done(daemon.store.read(lambda db: list(search.newest(db, MessageQuery()))))
     assert [dossier.progress.attempt for dossier in found] == [1]
 
 

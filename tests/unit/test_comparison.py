@@ -13,7 +13,7 @@ from datasms_daemon.cli import cli
 from datasms_daemon.config.records import ClassOptions, Config, Rule, Sender, StepOptions, When
 from datasms_daemon.delivery.comparison import Comparison, Difference, Rules, compare
 from datasms_daemon.model import LineName, MessageId, MessageQuery, Plan, Step
-from datasms_daemon.store import messages
+from datasms_daemon.store import search
 from datasms_daemon.store.store import Db
 from tests.fakes.daemon import NUMBER, FakeDaemon, FakeTime, add_person, configuration, done, draft
 
@@ -47,7 +47,7 @@ class World:
         """What these rules would change."""
 
         def unit(db: Db) -> Comparison:
-            found = reversed(messages.find(db, MessageQuery(limit=100)))
+            found = reversed(list(search.newest(db, MessageQuery(limit=100))))
             return compare(db, [dossier.message for dossier in found], Rules(self.config), Rules(after))
 
         return done(self.daemon.store.read(unit))

@@ -343,8 +343,8 @@ def test_a_message_on_which_the_driver_always_raises_is_parked(
     id_ = world.send()
     world.time.advance(3_000)
     assert world.look(id_).progress.code == "parked"
-    dead = done(Deferred.fromCoroutine(world.daemon.parts.core.dead(None, 10)))
-    assert [dossier.message.id for dossier in dead] == [id_]
+    dead = done(Deferred.fromCoroutine(world.daemon.parts.core.search.dead(None, 10, "local")))
+    assert [dossier.message.id for dossier in dead.items] == [id_]
     logged_failures.clear()
 
 

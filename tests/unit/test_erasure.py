@@ -16,10 +16,12 @@ from datasms_daemon.model import (
     DeviceId,
     Erased,
     GroupId,
+    InboundSearch,
     InboundText,
     LineName,
     LineText,
     MessageId,
+    MessageQuery,
     MessageState,
     NewRegistration,
     Person,
@@ -179,6 +181,26 @@ def test_everything_that_tells_of_the_person_is_gone_from_every_byte_of_every_fi
     assert there == {*CANARIES, *KEPT} - {"canary-other-token"}
     assert world.erase() == Erased(messages=3, cancelled=2, devices=2)
     assert {canary for _, canary in world.found()} == set(KEPT)
+
+
+def test_who_looked_for_the_person_before_leaves_nothing_that_tells_of_him(world: World) -> None:
+    """I50."""
+    search = world.daemon.parts.core.search
+    for query in (
+        MessageQuery(words=("canary", "text"), to=NUMBER),
+        MessageQuery(person=WHO, reference="canary reference"),
+        MessageQuery(words=("canary",)),
+    ):
+        assert done(Deferred.fromCoroutine(search.messages(query, "local", "texts read"))).items
+    inbound_query = InboundSearch(from_=NUMBER, person=WHO, words=("canary",))
+    assert done(Deferred.fromCoroutine(search.inbound(inbound_query, "local", "inbound texts read"))).items
+    world.erase()
+    assert {canary for _, canary in world.found()} == set(KEPT)
+    for query in (MessageQuery(words=("canary",)), MessageQuery(to=NUMBER), MessageQuery(person=WHO)):
+        assert done(Deferred.fromCoroutine(search.messages(query, "local", "texts read"))).items == ()
+    shown = done(Deferred.fromCoroutine(search.messages(MessageQuery(), "local", "texts read"))).items
+    assert [one.message.text for one in shown] == ["kept text", "", "", ""]
+    assert done(Deferred.fromCoroutine(search.inbound(inbound_query, "local", "inbound texts read"))).items == ()
 
 
 def test_what_was_under_way_is_cancelled_and_never_sent(world: World) -> None:

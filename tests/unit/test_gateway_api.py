@@ -320,7 +320,7 @@ def test_a_message_is_shown_with_every_field(gateway: Gateway) -> None:
         "id": id_, "to": NUMBER, "person": None, "sender": "all", "priority": "normal", "reference": "crm-1",
         "status": "queued", "line": None, "created_at": "2026-09-21T14:13:20.000Z", "send_at": None,
         "delivered_at": None, "read_at": None, "valid_until": "2026-09-22T14:13:20.000Z", "held_until": None,
-        "ndr_at": None, "code": None, "cost_centre": None, "attempts": [], "attachments": [],
+        "ndr_at": None, "code": None, "cost_centre": None, "class": None, "attempts": [], "attachments": [],
     }  # fmt: skip
 
 
@@ -372,7 +372,9 @@ def test_a_list_is_filtered(gateway: Gateway) -> None:
     [
         ("to=12", 422, "/to"), ("since=yesterday", 422, "/since"), ("until=2026-01-01T00:00:00", 422, "/until"),
         ("status=x", 400, "/status/0"), ("limit=501", 400, "/limit"), ("after=a%20b", 400, "/after"),
-        ("sender=x", 400, "/sender"),
+        ("sendr=x", 400, "/sendr"), ("sender=a%20b", 400, "/sender"), ("person=%2b420", 400, "/person"),
+        ("class=", 400, "/class"), ("code=a%00b", 400, "/code"), ("cost_centre=", 400, "/cost_centre"),
+        ("q=", 400, "/q"), ("q=a%00b", 400, "/q"), ("q=%20%c2%a0", 422, "/q"), ("q=%cc%81", 422, "/q"),
     ],
 )  # fmt: skip
 def test_a_filter_that_cannot_be_used_is_named(gateway: Gateway, query: str, status: int, pointer: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from datasms_daemon.gateway.http_api import make_site
-from datasms_daemon.model import ReportQuery
+from datasms_daemon.model import Report, ReportQuery, ReportRow, Sums
 from tests.fakes.attachments import NOW
 from tests.fakes.core import FakeCore
 from tests.fakes.web import Client, Response, clock
@@ -50,6 +50,15 @@ def test_a_table_has_only_the_columns_that_were_asked_for(gateway: Gateway) -> N
         "sender,messages,delivered,failed,parts,cost,avoided,avoided_parts,saved",
         "sender,3,2,1,4,3.60,1,2,1.80",
     ]
+
+
+def test_no_cell_of_a_table_is_a_formula(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def report(query: ReportQuery) -> Report:
+        return Report(NOW, NOW, (ReportRow(("=HYPERLINK(1)",), Sums()),))
+
+    monkeypatch.setattr(gateway.core, "report", report)
+    table = gateway.report("?by=cost_centre", Accept="text/csv").body.decode()
+    assert table.splitlines()[1].startswith("'=HYPERLINK(1),0,")
 
 
 def test_a_reader_sees_its_own_sums_and_an_operator_everybody_s(gateway: Gateway) -> None:

@@ -14,7 +14,7 @@ from datasms_daemon.config.inbound import InboundRouting
 from datasms_daemon.config.kinds import Duration
 from datasms_daemon.config.records import InboundRule, Sender, SmppLine, When
 from datasms_daemon.model import InboundText, LineName, MessageQuery, Person, PersonId, Submission
-from datasms_daemon.store import directory, messages
+from datasms_daemon.store import directory, search
 from tests.fakes.daemon import NUMBER, PERSON, FakeDaemon, FakeTime, add_person, configuration, done, draft
 from tests.fakes.lines import FakeLine
 
@@ -60,7 +60,7 @@ class World:
 
     def sent(self) -> list[tuple[str, str | None, str, str]]:
         """All messages: sender, number, text, priority."""
-        found = done(self.daemon.store.read(lambda db: messages.find(db, MessageQuery())))
+        found = done(self.daemon.store.read(lambda db: list(search.newest(db, MessageQuery()))))
         return [(one.message.sender, one.message.to, one.message.text, one.message.priority) for one in found]
 
 
