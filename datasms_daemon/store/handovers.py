@@ -33,10 +33,13 @@ class Matched(msgspec.Struct, frozen=True):
 
 
 def add_parts(db: Db, line: LineName, id_: MessageId, n: int, provider_ids: Sequence[str], now: int) -> None:
-    """Keeps the far end's ids, so that its receipts find the message."""
+    """Keeps the far end's ids, so that its receipts find the message.
+
+    Parts of one id are one to the far end, so its receipt speaks for all of them.
+    """
     rows = [
         {"line": line, "provider_id": provider_id, "message": id_, "n": n, "part": part, "sent_at": now}
-        for part, provider_id in enumerate(provider_ids)
+        for part, provider_id in enumerate(dict.fromkeys(provider_ids))
     ]
     db.executemany(sql.INSERT_PART, rows)
 

@@ -3,10 +3,11 @@
 Orders name an ``account``, the system_id of a line:
 
 - ``answers``: what its next submissions get: ``{"status": n}``, ``{"nack": n}``, ``{"cut": octets of the response}``,
-  ``{"unbind": true}`` before the response, ``{"receipt": stat}`` before it; ``{}`` is the response alone
+  ``{"unbind": true}`` before the response, ``{"receipt": stat}`` before it, ``{"id": text}`` in it; ``{}`` is the
+  response alone
 - ``base``: ids are numbers, written in this base
 - ``receipt`` for ``id`` ``to`` with ``stat``, ``by`` tlv, text or both; ``text`` from ``from`` to ``to`` in ``coding``
-  ``by`` udh, sar, payload or data_sm, ``reversed``
+  ``by`` udh, sar, payload or data_sm, ``reversed``; ``queue`` the same, right behind the response to the next bind
 - ``enquire``, ``unbind``, ``nonsense`` (a command that nobody knows)
 
 Events: ``ready`` ``bound`` ``submit`` ``answered`` ``enquired`` (we asked) ``alive`` (we answered) ``unbound``

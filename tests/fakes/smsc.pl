@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# An SMSC made with Net::SMPP (Debian's libnet-smpp-perl) and the GSM alphabet of Perl's Encode, as a process: perl smsc.pl
+# An SMSC made with Net::SMPP (Debian's libnet-smpp-perl) and the GSM alphabet of Perl's Encode: perl smsc.pl
 # Orders and events are those of tests/fakes/smpp_peers.py.
 
 use strict;
@@ -25,7 +25,7 @@ sub say_event {
     print $json->encode({ event => $event, at => int(time * 1000), %fields }), "\n";
 }
 
-sub account { return $accounts{ $_[0] } //= { name => $_[0], answers => [], base => 0 } }
+sub account { return $accounts{ $_[0] } //= { name => $_[0], answers => [], queued => [], base => 0 } }
 
 sub text_of {
     my ($octets, $coding) = @_;
@@ -39,7 +39,8 @@ sub octets_of {
 
 # UTC ms of a time in SMPP's form, absolute or relative.
 sub valid_until {
-    my ($year, $month, $day, $hour, $minute, $second, $sign) = $_[0] =~ /^(..)(..)(..)(..)(..)(..)...(.)$/ or return undef;
+    my ($year, $month, $day, $hour, $minute, $second, undef, $sign) = unpack '(A2)6 A3 A', $_[0];
+    return undef if !defined $sign || $sign eq '';
     return int((time + (($day * 24 + $hour) * 60 + $minute) * 60 + $second) * 1000) if $sign eq 'R';
     return timegm($second, $minute, $hour, $day, $month - 1, 2000 + $year) * 1000;
 }
@@ -62,6 +63,7 @@ sub bound {
     $name_of{$session} = $account->{name};
     $account->{receiver} = $session if $kind ne 'bind_transmitter';
     $session->$respond(seq => $pdu->{seq}, system_id => 'perl');
+    if ($kind ne 'bind_transmitter') { send_text($account, $_) for splice @{ $account->{queued} } }
     say_event('bound', account => $account->{name}, kind => $kind);
 }
 
@@ -76,9 +78,11 @@ sub submitted {
         $octets = substr($octets, 1 + $length);
     }
     if (defined $pdu->{sar_total_segments}) {
-        $sar = [ unpack('n', $pdu->{sar_msg_ref_num}), map { ord $pdu->{$_} } qw(sar_total_segments sar_segment_seqnum) ];
+        my ($total, $number) = map { ord $pdu->{$_} } qw(sar_total_segments sar_segment_seqnum);
+        $sar = [ unpack('n', $pdu->{sar_msg_ref_num}), $total, $number ];
     }
-    my $id = id_of($account);
+    my $how = shift @{ $account->{answers} } // {};
+    my $id = $how->{id} // id_of($account);
     say_event(
         'submit',
         account => $account->{name},
@@ -93,7 +97,7 @@ sub submitted {
         registered => $pdu->{registered_delivery},
         valid_until => valid_until($pdu->{validity_period}),
     );
-    answer($session, $account, $pdu, $id, shift @{ $account->{answers} } // {});
+    answer($session, $account, $pdu, $id, $how);
 }
 
 sub answer {
@@ -170,6 +174,7 @@ my %orders = (
     answers => sub { push @{ $_[0]{answers} }, @{ $_[1]{answers} } },
     base => sub { $_[0]{base} = $_[1]{base} },
     receipt => \&send_receipt,
+    queue => sub { push @{ $_[0]{queued} }, $_[1] },
     text => \&send_text,
     enquire => sub { $_[0]{receiver}->enquire_link(async => 1) },
     unbind => sub { unbind($_[0]{receiver}) },
@@ -193,7 +198,8 @@ sub pdu_received {
     my ($command, @account) = ($pdu->{cmd}, account => $name_of{$session});
     if (my $kind = BINDS->{$command}) { bound($session, $pdu, $kind) }
     elsif ($command == 0x04) { submitted($session, account($name_of{$session}), $pdu) }
-    elsif ($command == 0x80000005 || $command == 0x80000103) { say_event('answered', @account, status => $pdu->{status}) }
+    elsif ($command == 0x80000005) { say_event('answered', @account, status => $pdu->{status}) }
+    elsif ($command == 0x80000103) { say_event('answered', @account, status => $pdu->{status}) }
     elsif ($command == 0x15) { $session->enquire_link_resp(seq => $pdu->{seq}); say_event('enquired', @account) }
     elsif ($command == 0x80000015) { say_event('alive', @account) }
     elsif ($command == 0x80000000) { say_event('nacked', @account, status => $pdu->{status}) }

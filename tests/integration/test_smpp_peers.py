@@ -99,6 +99,13 @@ def test_a_long_text_is_delivered_when_its_last_part_is(stage: PeerStage) -> Non
     stage.reaches(sms.id, "delivered")
 
 
+def test_an_smsc_may_give_all_parts_one_id_and_send_one_receipt(stage: PeerStage) -> None:
+    stage.tell("plain", "answers", answers=[{"id": "whole-1"}] * 6)
+    sms = stage.sent("plain", PAIRS, 6)
+    stage.tell("plain", "receipt", id="whole-1", to=sms.to[1:], stat="DELIVRD", by="both")
+    stage.reaches(sms.id, "delivered")
+
+
 def test_a_receipt_may_come_before_the_response(stage: PeerStage) -> None:
     stage.tell("plain", "answers", answers=[{"receipt": "DELIVRD"}])
     id_, _ = stage.send("plain", "Pump 3 stopped")
@@ -177,10 +184,13 @@ def test_a_long_text_goes_on_after_an_unbind_in_its_middle(stage: PeerStage) -> 
     assert len({part["sar"][0] for part in sms.parts}) == 1
 
 
-def test_an_idle_line_that_is_unbound_comes_back(stage: PeerStage) -> None:
-    before = len(stage.binds("payload"))
+def test_an_idle_line_that_is_unbound_comes_back_and_takes_what_has_waited_for_it(stage: PeerStage) -> None:
+    before, from_ = len(stage.binds("payload")), stage.number("payload")
+    order = {"from": from_[1:], "to": OUR_NUMBER[1:], "coding": 8, "by": "udh"}
+    stage.tell("payload", "queue", text=FACES, **order)
     stage.tell("payload", "unbind")
     eventually(lambda: len(stage.binds("payload")) > before, "the line is bound again")
+    assert stage.received(from_) == [FACES]
     assert stage.sent("payload", "Pump 3 stopped").text == "Pump 3 stopped"
 
 

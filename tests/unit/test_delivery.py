@@ -233,6 +233,18 @@ def test_a_message_of_two_parts_has_arrived_when_both_have(world: World) -> None
     assert world.state(id_) is MessageState.DELIVERED
 
 
+def test_one_receipt_speaks_for_all_parts_to_which_the_smsc_gave_one_id(world: World) -> None:
+    world.sms.script = says(Accepted(("one", "one", "two")), taken=True)
+    id_ = world.send()
+    world.time.advance(60)
+    world.sms_receipt("one")
+    assert world.state(id_) is MessageState.WAITING
+    world.sms_receipt("two")
+    assert world.state(id_) is MessageState.DELIVERED
+    world.sms_receipt("one")
+    assert world.state(id_) is MessageState.DELIVERED
+
+
 def test_a_message_of_two_parts_has_failed_as_soon_as_one_has(world: World) -> None:
     world.sms.script = says(Accepted(("one", "two")), taken=True)
     id_ = world.send()

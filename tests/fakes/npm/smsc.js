@@ -8,7 +8,7 @@ const smpp = require("smpp");
 
 const RECEIPT = 0x04;
 const UDHI = 0x40;
-const RESERVED_COMMAND = 0x000000aa;
+const NONSENSE = Buffer.from("00000010000000aa0000000000000009", "hex");
 const STATES = { ENROUTE: 1, DELIVRD: 2, EXPIRED: 3, UNDELIV: 5, REJECTD: 8 };
 
 const accounts = new Map();
@@ -19,7 +19,7 @@ function say(event, fields) {
 }
 
 function accountOf(name) {
-  if (!accounts.has(name)) accounts.set(name, { name, receiver: null, answers: [], base: 0 });
+  if (!accounts.has(name)) accounts.set(name, { name, receiver: null, answers: [], queued: [], base: 0 });
   return accounts.get(name);
 }
 
@@ -36,6 +36,7 @@ function serve(session) {
       account = accountOf(pdu.system_id);
       if (kind !== "bind_transmitter") account.receiver = session;
       session.send(pdu.response({ system_id: "npm" }));
+      if (account.receiver === session) for (const order of account.queued.splice(0)) sendText(session, account, order);
       say("bound", { account: account.name, kind });
     });
   }
@@ -51,10 +52,15 @@ function serve(session) {
   session.on("generic_nack", (pdu) => say("nacked", { account: account.name, status: pdu.command_status }));
 }
 
+function nextId(account) {
+  count++;
+  return account.base ? (0xab00 + count).toString(account.base).toUpperCase() : `npm-${count}`;
+}
+
 function submitted(session, account, pdu) {
   const message = pdu.short_message.message ? pdu.short_message : pdu.message_payload;
-  const number = ++count;
-  const id = account.base ? (0xab00 + number).toString(account.base).toUpperCase() : `npm-${number}`;
+  const how = account.answers.shift() || {};
+  const id = how.id || nextId(account);
   say("submit", {
     account: account.name,
     id,
@@ -68,7 +74,7 @@ function submitted(session, account, pdu) {
     registered: pdu.registered_delivery,
     valid_until: pdu.validity_period instanceof Date ? pdu.validity_period.getTime() : null,
   });
-  answer(session, account, pdu, id, account.answers.shift() || {});
+  answer(session, account, pdu, id, how);
 }
 
 function answer(session, account, pdu, id, how) {
@@ -96,8 +102,8 @@ function sendReceipt(session, account, order) {
     fields.message_state = STATES[order.stat];
   }
   if (order.by !== "tlv") {
-    const stamp = "2611231201";
-    fields.short_message = `id:${order.id} sub:001 dlvrd:001 submit date:${stamp} done date:${stamp} stat:${order.stat} err:000 text:`;
+    const dates = "submit date:2611231201 done date:2611231201";
+    fields.short_message = `id:${order.id} sub:001 dlvrd:001 ${dates} stat:${order.stat} err:000 text:`;
   }
   deliver(session, account, fields);
 }
@@ -107,7 +113,8 @@ function sendText(session, account, order) {
   const octets = order.coding === 8 ? smpp.encodings.UCS2.encode(order.text) : smpp.encodings.ASCII.encode(order.text);
   const fields = { source_addr: order.from, destination_addr: order.to, data_coding: order.coding };
   if (order.by === "payload" || order.by === "data_sm") {
-    deliver(session, account, { ...fields, message_payload: octets }, order.by === "data_sm" ? "data_sm" : "deliver_sm");
+    const command = order.by === "data_sm" ? "data_sm" : "deliver_sm";
+    deliver(session, account, { ...fields, message_payload: octets }, command);
     return;
   }
   const room = octets.length <= 140 ? 140 : 134;
@@ -130,10 +137,11 @@ const orders = {
   answers: (account, order) => account.answers.push(...order.answers),
   base: (account, order) => (account.base = order.base),
   receipt: (account, order) => sendReceipt(account.receiver, account, order),
+  queue: (account, order) => account.queued.push(order),
   text: (account, order) => sendText(account.receiver, account, order),
   enquire: (account) => account.receiver.enquire_link(() => say("alive", { account: account.name })),
   unbind: (account) => account.receiver.unbind(() => say("unbound", { account: account.name })),
-  nonsense: (account) => account.receiver.socket.write(Buffer.from([0, 0, 0, 16, 0, 0, 0, RESERVED_COMMAND, 0, 0, 0, 0, 0, 0, 0, 9])),
+  nonsense: (account) => account.receiver.socket.write(NONSENSE),
 };
 
 readline.createInterface({ input: process.stdin }).on("line", (line) => {
