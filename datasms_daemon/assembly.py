@@ -267,6 +267,7 @@ class Parts:
     def refresh_numbers(self) -> None:
         """Sees to it that files with numbers are read again if they changed; waits for nothing."""
         refreshing = Deferred.fromCoroutine(self.number_files.refresh(self.clock.now_ms(), self.in_thread))
+        refreshing.addCallback(lambda _: self.number_files.show(self.metrics))
         refreshing.addErrback(lambda failure: self._log.failure("number files were not read again", failure=failure))
 
     async def look_again(self) -> int:

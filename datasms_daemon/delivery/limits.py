@@ -12,8 +12,9 @@ from datasms_daemon.config.records import Config, SenderOptions
 from datasms_daemon.delivery.recipients import Target
 from datasms_daemon.model import Draft, FloodUse, Limited, PersonId, Problem, QuotaUse, Submission
 from datasms_daemon.rules.days import Day
+from datasms_daemon.rules.inbound import OURSELVES
 from datasms_daemon.rules.limits import over_quota, quotas
-from datasms_daemon.rules.senders import Account
+from datasms_daemon.rules.senders import DEFAULTS, Account
 from datasms_daemon.store import usage
 from datasms_daemon.store.store import Db
 
@@ -58,9 +59,11 @@ def flood_use(db: Db, config: Config, draft: Draft, target: Target, now: int, un
 def _uses(
     db: Db, sender: str, account: Account[SenderOptions], day: Day, used: Callable[[Db, str, QuotaUse], int]
 ) -> tuple[QuotaUse, ...]:
-    return tuple(
-        replace(quota, used=used(db, sender, quota)) for quota in quotas(account.options, account.origins, day)
-    )
+    found = quotas(account.options, account.origins, day)
+    if sender == OURSELVES:
+        # What everybody may send at most says nothing of what people must be told by the daemon itself.
+        found = tuple(quota for quota in found if quota.origin != DEFAULTS)
+    return tuple(replace(quota, used=used(db, sender, quota)) for quota in found)
 
 
 def _wanted(targets: Targets) -> int:

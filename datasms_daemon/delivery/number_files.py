@@ -14,6 +14,7 @@ from datasms_daemon.config.kinds import SECOND
 from datasms_daemon.config.records import Config
 from datasms_daemon.errors import ConfigError
 from datasms_daemon.interfaces import IPortability
+from datasms_daemon.ops.metrics import Metrics
 from datasms_daemon.rules.lists import numbers_in, ported_in
 
 LOOK_EVERY_MS = 15 * SECOND
@@ -74,6 +75,12 @@ class NumberFiles:
         self._look()
         if faults := [f"{file.path} {file.fault}" for file in self._files if file.fault is not None]:
             raise ConfigError(faults)
+
+    def show(self, metrics: Metrics) -> None:
+        """Which of the files are in use as they are, and of which only what was read before."""
+        metrics.number_file_up.clear()
+        for file in self._files:
+            metrics.number_file_up.labels(file.place).set(file.fault is None)
 
     async def refresh(self, now: int, in_thread: InThread) -> None:
         """Reads what changed, at most every ``LOOK_EVERY_MS``. A file that cannot be used leaves what was there, and is

@@ -32,6 +32,7 @@ class Metrics:
             "datasms_day_limit", "Times a line's day limit was half or wholly used", ["line", "mark"]
         )
         self.application_up = gauge("datasms_application_up", "1: the application runs", ["application"])
+        self.number_file_up = gauge("datasms_number_file_up", "1: the file with numbers is in use as it is", ["file"])
         self.application_restarts = counter("datasms_application_restarts", "Failures of applications", ["application"])
         self.crashes = counter("datasms_driver_crashes", "Hand-overs in which a driver failed")
         self.lateness = histogram("datasms_deadline_lateness_seconds", "How late deadlines were kept")

@@ -17,6 +17,9 @@ from datasms_daemon.rules.conditions import TextCheck, number_check, word_check
 
 Options = TypeVar("Options", bound=Struct)
 
+DEFAULTS = "sender_defaults"
+"""The table that holds for everybody."""
+
 
 class Group(Protocol):
     """A group; it has the options of a sender as well."""
@@ -61,7 +64,7 @@ class Senders(Generic[Options]):
         sources: list[tuple[str, object]] = [(f"sender_group.{name}", self._groups[name]) for name in groups]
         if sender is not None and sender in self._senders:
             sources.insert(0, (f"sender.{sender}", self._senders[sender]))
-        sources.append(("sender_defaults", self._defaults))
+        sources.append((DEFAULTS, self._defaults))
         found: dict[str, object] = {}
         origins: dict[str, str] = {}
         for option in self._defaults.__struct_fields__:

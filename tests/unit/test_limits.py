@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 
 from datasms_daemon.config.kinds import Duration
 from datasms_daemon.config.limits import Flood
-from datasms_daemon.config.records import Sender, SenderGroup
+from datasms_daemon.config.records import Sender, SenderGroup, SenderOptions
 from datasms_daemon.model import (
     AcceptedSubmission,
     Draft,
@@ -124,6 +124,14 @@ def test_what_is_refused_for_another_reason_is_not_counted(world: World) -> None
     world.configure(sender={"crm": Sender(day_quota=1)})
     assert isinstance(world.send(draft(recipients=(Recipient("/to/0", person=PersonId("no")),))), Refused)
     assert world.send_many(1) == [True]
+
+
+def test_the_quotas_of_everybody_do_not_bind_what_the_daemon_itself_has_to_tell(world: World) -> None:
+    """A notice of a taken address must not wait for tomorrow; a quota of its own binds it."""
+    world.configure(sender_defaults=SenderOptions(day_quota=1, month_quota=1))
+    assert (world.send_many(2), world.send_many(2, sender="datasms")) == ([True, False], [True, True])
+    world.configure(sender={"datasms": Sender(day_quota=3)})
+    assert world.send_many(2, sender="datasms") == [True, False]
 
 
 def test_old_spans_are_forgotten_and_the_present_ones_are_not(world: World) -> None:

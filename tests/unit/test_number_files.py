@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from zope.interface import implementer
@@ -91,6 +92,30 @@ def test_a_list_that_cannot_be_read_stays_as_it_was_and_is_told_of_once(
     vip.write_text("+420603999999\n")
     refresh(files, 2 * LOOK_EVERY_MS)
     assert files.lists["vip"] == {"+420603999999"}
+
+
+def test_the_metrics_show_which_files_are_in_use_as_they_are(
+    tmp_path: Path, vip: Path, monkeypatch: pytest.MonkeyPatch, logged_failures: list[dict[str, Any]]
+) -> None:
+    """Also after a reload that knows another file only."""
+    monkeypatch.setattr("datasms_daemon.assembly.deferToThreadPool", lambda reactor, pool, work: at_once(work))
+    daemon = FakeDaemon(replace(configuration(tmp_path), number_list={"vip": NumberList(file=vip)}), {}, FakeTime())
+    monkeypatch.setattr(daemon.time.reactor, "getThreadPool", lambda: None, raising=False)
+
+    def shown() -> list[str]:
+        daemon.time.advance(LOOK_EVERY_MS / 1000)
+        daemon.parts.refresh_numbers()
+        lines = daemon.parts.metrics.render().decode().splitlines()
+        return [line for line in lines if line.startswith("datasms_number_file_up{")]
+
+    assert shown() == ['datasms_number_file_up{file="number_list.vip"} 1.0']
+    vip.unlink()
+    assert shown() == ['datasms_number_file_up{file="number_list.vip"} 0.0']
+    logged_failures.clear()
+    vip.write_text(f"{NUMBER}\n")
+    assert shown() == ['datasms_number_file_up{file="number_list.vip"} 1.0']
+    daemon.parts.configure(replace(daemon.parts.config, number_list={"board": NumberList(file=vip)}), {})
+    assert shown() == ['datasms_number_file_up{file="number_list.board"} 1.0']
 
 
 def test_a_start_with_a_list_that_cannot_be_used_is_an_error(vip: Path) -> None:
