@@ -83,7 +83,7 @@ class InboundTexts:
 
         def unit(db: Db) -> InboundExplanation:
             person = directory.owner(db, inbound.from_)
-            route = router.route(inbound, _facts(db, inbound, person, now, readers))
+            route = router.explain(inbound, _facts(db, inbound, person, now, readers))
             return InboundExplanation(person, route.destinations, route.steps)
 
         return await self._store.read(unit)
@@ -98,17 +98,17 @@ def _store(
     back: list[DeviceId] = []
     if inbound.address is not None:
         person, back = directory.writer(db, inbound.line, inbound.address)
-    route = router.route(inbound, _facts(db, inbound, person, now, readers))
+    found = router.destinations(inbound, _facts(db, inbound, person, now, readers))
     # A registration goes nowhere else, whatever rules say: the number is nobody's business.
-    registration = tuple(one for one in route.destinations if one.target == REGISTRATION)
+    registration = tuple(one for one in found if one.target == REGISTRATION)
     if registration and at_door:
         return Stored(back=tuple(back), registers=True)
-    is_due = False
-    for n, destination in enumerate(registration or route.destinations or (None,)):
+    is_due, kept = False, registration or found
+    for n, destination in enumerate(kept or (None,)):
         waits = destination is not None and destination.target.startswith((APP, FORWARD))
         inbound_texts.add(db, inbound, destination, person, n, now if waits else None)
         is_due |= waits
-    return Stored(tuple(one.target for one in route.destinations), tuple(back), is_due)
+    return Stored(tuple(one.target for one in kept), tuple(back), is_due)
 
 
 def _facts(db: Db, inbound: InboundText, person: PersonId | None, now: int, readers: frozenset[str]) -> InboundFacts:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol
 
 from datasms_daemon.model import Destination, InboundRoute, InboundStep, InboundText, PersonId, Record
 from datasms_daemon.rules.conditions import number_check, split_not, text_check, word_check
+from datasms_daemon.rules.inbound_index import InboundIndex
 from datasms_daemon.rules.numbers import normalise
 from datasms_daemon.rules.patterns import TEXT_REACH, compile_pattern
 from datasms_daemon.rules.suffixes import Suffixes
@@ -93,24 +94,33 @@ class _Rule:
         self.priority = options.priority
         self.goes_on = options.continue_
         self.is_open = bool(marks(options.to))
-        self._line = word_check(options.when.line)
-        self._number = number_check(options.when.recipient, aliases, lists)
-        self._text = text_check(options.when.text)
+        self._checks = tuple(_checks(options.when, aliases, lists))
         self._patterns = [compile_pattern(each, TEXT_REACH) for each in split_not(options.when.text)[0]]
 
     def obstacle(self, inbound: InboundText) -> str | None:
         """The first condition that does not hold; None: the rule matches."""
-        if not self._line(inbound.line):
-            return "not by this line"
-        if not self._number(inbound.from_):
-            return "not from this number"
-        return None if self._text(inbound.text) else "not this text"
+        return next((said for holds, said in self._checks if not holds(inbound)), None)
 
     def values(self, text: str) -> list[str]:
         """``$0`` and what the groups of the first pattern that matches found."""
         found = (pattern.search(text[:TEXT_REACH]) for pattern in self._patterns)
         match = next((each for each in found if each is not None), None)
         return [text, *(() if match is None else (group or "" for group in match.groups()))]
+
+
+def _checks(
+    when: _When, aliases: Mapping[str, Sequence[str]], lists: Mapping[str, Container[str]]
+) -> Iterator[tuple[Callable[[InboundText], bool], str]]:
+    """What a rule asks, and what is said where it does not hold."""
+    if when.line:
+        line = word_check(when.line)
+        yield lambda inbound: line(inbound.line), "not by this line"
+    if when.recipient:
+        number = number_check(when.recipient, aliases, lists)
+        yield lambda inbound: number(inbound.from_), "not from this number"
+    if when.text:
+        text = text_check(when.text)
+        yield lambda inbound: text(inbound.text), "not this text"
 
 
 class InboundRouter:
@@ -131,24 +141,41 @@ class InboundRouter:
         suffixes: Suffixes | None = None,
         lists: Mapping[str, Container[str]] = MappingProxyType({}),
     ) -> None:
-        self._rules = tuple(_Rule(rule, options.alias, lists) for rule in options.inbound if rule.enabled)
+        enabled = [rule for rule in options.inbound if rule.enabled]
+        self._rules = tuple(_Rule(rule, options.alias, lists) for rule in enabled)
+        whens = [rule.when for rule in enabled]
+        self._index = InboundIndex(
+            [when.line for when in whens],
+            [when.recipient for when in whens],
+            [when.text for when in whens],
+            options.alias,
+        )
         self._country = country
         self._applications = applications
         self._reply_window = reply_window
         self._default = default
         self._suffixes = suffixes or Suffixes({}, {})
 
-    def route(self, inbound: InboundText, facts: InboundFacts) -> InboundRoute:
-        """All destinations, and why. A rule that continues is looked past as if it had not matched."""
-        found: dict[tuple[str, str], Destination] = {}
+    def destinations(self, inbound: InboundText, facts: InboundFacts) -> tuple[Destination, ...]:
+        """Where the text goes. A rule that continues is looked past as if it had not matched."""
+        return self._route(inbound, facts, (self._rules[n] for n in self._index.candidates(inbound)), [])
+
+    def explain(self, inbound: InboundText, facts: InboundFacts) -> InboundRoute:
+        """The same with every look on the way, also at rules that do not match."""
         looks = [InboundStep("receipt", "it is none: those are told apart at the line")]
-        for rule in self._rules:
+        return InboundRoute(self._route(inbound, facts, self._rules, looks), tuple(looks))
+
+    def _route(
+        self, inbound: InboundText, facts: InboundFacts, rules: Iterable[_Rule], looks: list[InboundStep]
+    ) -> tuple[Destination, ...]:
+        found: dict[tuple[str, str], Destination] = {}
+        for rule in rules:
             destination, verdict = self._by_rule(rule, inbound, facts)
             looks.append(InboundStep(rule.why, verdict))
             if destination is not None:
                 found.setdefault((destination.target, destination.text), destination)
                 if not rule.goes_on:
-                    return InboundRoute(tuple(found.values()), tuple(looks))
+                    return tuple(found.values())
         steps = (("suffix", self._by_suffix), ("last sender", self._last_sender), ("default", self._by_default))
         for step, look in steps:
             target, verdict = look(inbound, facts)
@@ -156,7 +183,7 @@ class InboundRouter:
             if target is not None:
                 found.setdefault((target, inbound.text), Destination(target, inbound.text, step))
                 break
-        return InboundRoute(tuple(found.values()), tuple(looks))
+        return tuple(found.values())
 
     def _by_rule(self, rule: _Rule, inbound: InboundText, facts: InboundFacts) -> tuple[Destination | None, str]:
         obstacle = rule.obstacle(inbound)

@@ -91,7 +91,7 @@ class CompiledRule:
         self.continues = rule.continue_
         self.calendar = rule.calendar
         self.when_closed = rule.when_closed
-        self.beginnings = _beginnings(rule.when.recipient, named.aliases)
+        self.beginnings = beginnings(rule.when.recipient, named.aliases)
         self.checks = tuple(_checks(rule.when, named, asks_number=self.beginnings is None))
 
 
@@ -135,7 +135,7 @@ class RuleIndex:
             (lambda rule: rule.when.recipient_group, lambda facts: facts.groups),
             (lambda rule: rule.when.class_, lambda facts: () if facts.class_ is None else (facts.class_,)),
             (lambda rule: _device_words(rule.when.has_device), lambda facts: ("device",) if facts.has_device else ()),
-            (lambda rule: rule.beginnings or (), lambda facts: _beginnings_of(facts.to)),
+            (lambda rule: rule.beginnings or (), lambda facts: beginnings_of(facts.to)),
         )
         indices = [(Alternatives([words(rule) for rule in rules]), of) for words, of in kinds]
         self._kinds = [(alternatives.holding, of) for alternatives, of in indices if alternatives.is_asked]
@@ -159,11 +159,12 @@ def _device_words(has_device: bool | None) -> Sequence[str]:
     return ("device",) if has_device else ("!device",)
 
 
-def _beginnings_of(number: str | None) -> Sequence[str]:
+def beginnings_of(number: str | None) -> Sequence[str]:
+    """All that a number begins with, as far as conditions can ask for it."""
     return () if number is None else [number[:length] for length in range(2, len(number) + 1)]
 
 
-def _beginnings(alternatives: Sequence[str], aliases: Mapping[str, Sequence[str]]) -> list[str] | None:
+def beginnings(alternatives: Sequence[str], aliases: Mapping[str, Sequence[str]]) -> list[str] | None:
     """The beginnings of numbers that a condition asks for, with their ``!``; None: it asks for something else too."""
     found = []
     for alternative in alternatives:

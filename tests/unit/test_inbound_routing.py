@@ -44,12 +44,12 @@ def rule(to: str, *patterns: str, name: str = "r", from_: tuple[str, ...] = (), 
 
 @pytest.mark.parametrize("words", ["DATASMS ABCD-EFGH-JKLMN", "  datasms abcd", "Datasms"])
 def test_a_registration_goes_to_its_application_however_it_is_written(words: str) -> None:
-    assert targets(router(*Config().inbound).route(text(words), facts())) == ["app:registration"]
+    assert targets(router(*Config().inbound).explain(text(words), facts())) == ["app:registration"]
 
 
 @pytest.mark.parametrize("words", ["hello", "my DATASMS ABCD", "DATASMSABCD", ""])
 def test_what_nobody_wants_goes_nowhere(words: str) -> None:
-    assert targets(router(*Config().inbound).route(text(words), facts())) == []
+    assert targets(router(*Config().inbound).explain(text(words), facts())) == []
 
 
 def test_rules_know_text_line_and_the_number_that_wrote() -> None:
@@ -61,12 +61,12 @@ def test_rules_know_text_line_and_the_number_that_wrote() -> None:
         rule("account:slovak", "x", from_=(r"^\+421",)),
     )
     routes = router(*rules, alias={"o2": (r"^\+42060",)})
-    assert targets(routes.route(text("a PIZZA"), facts())) == ["account:pizza"]
-    assert targets(routes.route(text("a", line="sms-2"), facts())) == ["account:second"]
-    assert targets(routes.route(text("a"), facts())) == ["account:o2"]
-    assert targets(routes.route(text("x", from_="+421905123456"), facts())) == ["account:slovak"]
-    assert targets(routes.route(text("y", from_="+421905123456"), facts())) == []
-    assert targets(routes.route(text("y", from_="O2"), facts())) == []
+    assert targets(routes.explain(text("a PIZZA"), facts())) == ["account:pizza"]
+    assert targets(routes.explain(text("a", line="sms-2"), facts())) == ["account:second"]
+    assert targets(routes.explain(text("a"), facts())) == ["account:o2"]
+    assert targets(routes.explain(text("x", from_="+421905123456"), facts())) == ["account:slovak"]
+    assert targets(routes.explain(text("y", from_="+421905123456"), facts())) == []
+    assert targets(routes.explain(text("y", from_="O2"), facts())) == []
 
 
 def test_the_first_rule_that_matches_wins_and_one_that_continues_is_looked_past() -> None:
@@ -76,27 +76,27 @@ def test_the_first_rule_that_matches_wins_and_one_that_continues_is_looked_past(
         rule("account:second", "a"),
     )
     routes = router(*rules, default="account:office")
-    assert targets(routes.route(text("a"), facts())) == ["account:copy", "account:first"]
-    assert targets(routes.route(text("b"), facts())) == ["account:copy", "account:office"]
-    assert targets(routes.route(text("b"), facts(("crm", 5)))) == ["account:copy", "account:crm"]
+    assert targets(routes.explain(text("a"), facts())) == ["account:copy", "account:first"]
+    assert targets(routes.explain(text("b"), facts())) == ["account:copy", "account:office"]
+    assert targets(routes.explain(text("b"), facts(("crm", 5)))) == ["account:copy", "account:crm"]
 
 
 def test_the_same_words_go_to_the_same_target_once() -> None:
     twice = (rule("account:a", continue_=True), rule("account:a", name="again"))
-    assert targets(router(*twice).route(text("x"), facts())) == ["account:a"]
+    assert targets(router(*twice).explain(text("x"), facts())) == ["account:a"]
 
 
 def test_a_template_passes_on_parts_of_the_text() -> None:
     """The example of the original: ``#pizza (.*)`` with ``HI $1 BLABLA``."""
     routes = router(rule("account:pizza", r"#pizza (.*)", text="HI $1 BLABLA, $$5: $0$9"))
-    (one,) = routes.route(text("#PIZZA margherita"), facts()).destinations
+    (one,) = routes.explain(text("#PIZZA margherita"), facts()).destinations
     assert (one.text, one.why) == ("HI margherita BLABLA, $5: #PIZZA margherita", "rule r")
 
 
 def test_groups_are_those_of_the_first_pattern_that_matches_and_an_absent_one_is_empty() -> None:
     routes = router(rule("account:a", r"^x (\d+)", r"^y (a)?(b)", text="<$1$2>"))
-    assert routes.route(text("x 17"), facts()).destinations[0].text == "<17>"
-    assert routes.route(text("y b"), facts()).destinations[0].text == "<b>"
+    assert routes.explain(text("x 17"), facts()).destinations[0].text == "<17>"
+    assert routes.explain(text("y b"), facts()).destinations[0].text == "<b>"
 
 
 @pytest.mark.parametrize(
@@ -116,14 +116,14 @@ def test_groups_are_those_of_the_first_pattern_that_matches_and_an_absent_one_is
     ],
 )
 def test_what_a_stranger_puts_into_a_target_must_lead_somewhere(to: str, words: str, target: str | None) -> None:
-    route = router(rule(to, r"^for (.*)", from_=("^",))).route(text(words), facts(person="jan"))
+    route = router(rule(to, r"^for (.*)", from_=("^",))).explain(text(words), facts(person="jan"))
     assert targets(route) == ([] if target is None else [target])
 
 
 def test_what_is_just_forwarded_to_a_number_does_not_go_round() -> None:
     routes = router(rule(f"forward:{DUTY}"), default="account:office")
-    assert targets(routes.route(text("x"), facts(("forward", HOUR)))) == [f"forward:{DUTY}"]
-    route = routes.route(text("x"), facts(("crm", 10 * 72 * HOUR), ("forward", HOUR - 1)))
+    assert targets(routes.explain(text("x"), facts(("forward", HOUR)))) == [f"forward:{DUTY}"]
+    route = routes.explain(text("x"), facts(("crm", 10 * 72 * HOUR), ("forward", HOUR - 1)))
     assert targets(route) == ["account:office"]
     assert "might go round" in route.steps[1].verdict
 
@@ -149,41 +149,41 @@ def test_who_writes_to_a_senders_own_number_answers_him(to: str, line: str, targ
     suffixes = Suffixes({"sms-o2": "+420603000000"}, {"monitoring": "17", "app:info": "5", "app:gone": "6"})
     routes = InboundRouter(Config(inbound=()), "CZ", ("info",), lambda sender: HOUR, None, suffixes)
     inbound = InboundText(LineName(line), NUMBER, to, "yes", 0, "1")
-    assert targets(routes.route(inbound, facts(("crm", 5)))) == [target]
+    assert targets(routes.explain(inbound, facts(("crm", 5)))) == [target]
 
 
 def test_an_answer_goes_to_who_wrote_last_within_his_window() -> None:
     routes = router(default="account:office", window=HOUR)
-    assert targets(routes.route(text("yes"), facts(("crm", HOUR), ("erp", HOUR)))) == ["account:crm"]
-    assert targets(routes.route(text("yes"), facts(("crm", HOUR + 1)))) == ["account:office"]
-    assert targets(routes.route(text("yes"), facts())) == ["account:office"]
+    assert targets(routes.explain(text("yes"), facts(("crm", HOUR), ("erp", HOUR)))) == ["account:crm"]
+    assert targets(routes.explain(text("yes"), facts(("crm", HOUR + 1)))) == ["account:office"]
+    assert targets(routes.explain(text("yes"), facts())) == ["account:office"]
 
 
 def test_a_window_of_nothing_is_off_and_no_earlier_sender_gets_an_answer_to_another_ones_words() -> None:
     windows = {"erp": 0, "crm": HOUR}
     routes = InboundRouter(Config(inbound=()), "CZ", (), windows.__getitem__, None)
-    assert targets(routes.route(text("yes"), facts(("erp", 10), ("crm", 20)))) == []
+    assert targets(routes.explain(text("yes"), facts(("erp", 10), ("crm", 20)))) == []
 
 
 def test_applications_get_answers_to_what_they_sent() -> None:
-    assert targets(router().route(text("yes"), facts(("app:info", 10)))) == ["app:info"]
-    assert targets(router().route(text("yes"), facts(("app:gone", 10), ("crm", 20)))) == []
+    assert targets(router().explain(text("yes"), facts(("app:info", 10)))) == ["app:info"]
+    assert targets(router().explain(text("yes"), facts(("app:gone", 10), ("crm", 20)))) == []
 
 
 def test_nothing_goes_to_a_sender_that_may_not_read_it() -> None:
-    route = router(default="account:office").route(text("yes"), facts(("monitoring", 10)))
+    route = router(default="account:office").explain(text("yes"), facts(("monitoring", 10)))
     assert targets(route) == ["account:office"]
     assert route.steps[2].verdict == "it was monitoring, but no sender 'monitoring' may read what comes in"
 
 
 def test_what_the_daemon_wrote_itself_is_no_question_of_anybody() -> None:
     routes = router()
-    assert targets(routes.route(text("yes"), facts(("datasms", 1), ("forward", 2), ("crm", 3)))) == ["account:crm"]
+    assert targets(routes.explain(text("yes"), facts(("datasms", 1), ("forward", 2), ("crm", 3)))) == ["account:crm"]
 
 
 def test_every_look_is_told_in_its_order() -> None:
     routes = router(rule("account:a", "pizza", name="pizza"), rule("account:b", from_=("^.421",), name="abroad"))
-    assert [(step.step, step.verdict) for step in routes.route(text("hi"), facts()).steps] == [
+    assert [(step.step, step.verdict) for step in routes.explain(text("hi"), facts()).steps] == [
         ("receipt", "it is none: those are told apart at the line"),
         ("rule pizza", "not this text"),
         ("rule abroad", "not from this number"),
