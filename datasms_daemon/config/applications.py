@@ -21,5 +21,7 @@ class Application(Options, frozen=True, kw_only=True):
         dict[str, str], Meta(description="What the application itself is told", examples=[{"hours": "Mon-Fri 8-17"}])
     ] = {}
     priority: Annotated[str, Meta(description="The priority of its answers and messages")] = "normal"
-    idle: Annotated[Duration, Meta(description="It is called after so long without work")] = Duration(MINUTE)
+    idle: Annotated[
+        Duration, Meta(description="It is called after so long without work: 5s to 60s", examples=["10s"])
+    ] = Duration(MINUTE)
     timeout: Annotated[Duration, Meta(description="What takes longer is a failure")] = Duration(30 * SECOND)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datasms_daemon.config.applications import Application
-from datasms_daemon.config.kinds import SECOND
+from datasms_daemon.config.kinds import MINUTE, SECOND
 from datasms_daemon.config.plugins import names, plugin
 from datasms_daemon.config.problems import Problems, below
 from datasms_daemon.config.records import Config
 from datasms_daemon.config.references import one_of
+from datasms_daemon.config.units import format_duration
+
+LEAST_IDLE, MOST_IDLE = 5 * SECOND, MINUTE
 
 
 def check_applications(config: Config, problems: Problems) -> None:
@@ -19,6 +22,10 @@ def check_applications(config: Config, problems: Problems) -> None:
             problems.add(below(place, "priority"), "there is no such priority", right, application.priority)
         if application.timeout < SECOND:
             problems.add(below(place, "timeout"), "is too short", "at least 1s")
+        if application.idle < LEAST_IDLE:
+            problems.add(below(place, "idle"), "is too short", "5s to 60s", format_duration(application.idle))
+        elif application.idle > MOST_IDLE:
+            problems.add(below(place, "idle"), "is too long", "5s to 60s", format_duration(application.idle))
         _maker(place, application, problems)
 
 

@@ -135,16 +135,22 @@ class Supervised:
         return reason
 
     async def _serve(self, application: IApplication) -> None:
+        idle_at = self._reactor.seconds() + self.options.idle / 1000
         while not self._stopping:
             self._check()
             self._has_work = False
-            if await self._texts(application) or await self._notices(application) or self._has_work:
+            if await self._texts(application) or await self._notices(application):
+                idle_at = self._reactor.seconds() + self.options.idle / 1000
                 continue
-            idle_ms = self.options.idle
+            if self._has_work:
+                continue
             due_ms = await self._next_text_ms()
-            if not await self._wait(min(idle_ms, due_ms) / 1000) and not self._stopping and idle_ms <= due_ms:
+            # Who is woken for nothing has been idle all the same.
+            left_s = max(0.0, idle_at - self._reactor.seconds())
+            if not await self._wait(min(left_s, due_ms / 1000)) and not self._stopping and left_s <= due_ms / 1000:
                 self._check()
                 await self._timed(application.idle())
+                idle_at = self._reactor.seconds() + self.options.idle / 1000
 
     async def _next_text_ms(self) -> float:
         """How long until a text is due that it failed on before."""

@@ -193,6 +193,19 @@ def test_its_life_is_init_work_idle_and_shutdown(world: AppWorld) -> None:
     assert world.app.calls == ["init", "received", "idle", "shutdown"]
 
 
+def test_it_is_idle_in_time_however_often_it_is_woken_for_nothing(world: AppWorld) -> None:
+    """Work begins its time anew, what only might be work does not."""
+    for _ in range(24):
+        world.time.advance(5)
+        done(Deferred.fromCoroutine(world.daemon.parts.applications.work(world.daemon.now)))
+    assert world.app.calls == ["init", "idle", "idle"]
+    world.sms("hours")
+    world.time.advance(59)
+    assert world.app.calls == ["init", "idle", "idle", "received"]
+    world.time.advance(1)
+    assert world.app.calls[4:] == ["idle"]
+
+
 def test_pauses_grow_to_a_minute_and_a_steady_life_makes_them_short_again(
     world: AppWorld, logged_failures: list[dict[str, Any]]
 ) -> None:
