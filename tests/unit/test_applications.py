@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from datasms_daemon import assembly
 from datasms_daemon.config.applications import Application
+from datasms_daemon.config.inbound import InboundRouting
 from datasms_daemon.config.records import Config, InboundRule, Mxservice
 from datasms_daemon.model import (
     ApplicationView,
@@ -292,7 +293,7 @@ def test_an_end_that_it_was_not_told_is_told_after_a_restart(world: AppWorld) ->
 
 def test_an_answer_to_its_message_comes_to_it(tmp_path: Path) -> None:
     world = AppWorld(tmp_path)
-    world.daemon.parts.texts.router._rules = ()
+    world.daemon.parts.configure(msgspec.structs.replace(world.config, inbound=()), {})
     world.ask(world.app.host.send(NUMBER, "Are you coming?", None, None, None))
     world.sms("Yes")
     assert [text for _, text, _ in world.texts_received()] == ["Yes"]
@@ -416,8 +417,9 @@ def test_a_registration_number_goes_to_no_other_target_and_is_forgotten_once_ack
 
 
 def test_what_came_through_a_channel_proves_no_phone(registering: RegistrationWorld) -> None:
-    registering.daemon.parts.texts.router._rules = ()
-    registering.daemon.parts.texts.router._default = "app:registration"
+    routing = InboundRouting(default="app:registration")
+    config = msgspec.structs.replace(registering.config, inbound=(), inbound_routing=routing)
+    registering.daemon.parts.configure(config, {})
     registering.app.hang = "received"
     inbound = InboundText(LineName("fcm"), "+420603123456", "", "hello", registering.daemon.now, "1", {"token": "x"})
     done(Deferred.fromCoroutine(registering.daemon.parts.host.inbound(inbound)))
