@@ -17,7 +17,7 @@ from typing import cast
 
 from twisted.internet import reactor as global_reactor
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.interfaces import IReactorCore, IReactorFromThreads
+from twisted.internet.interfaces import IReactorCore
 
 from bench.accept import number
 from bench.measure import percentile
@@ -32,6 +32,7 @@ from datasms_daemon.rules.openings import ALWAYS_OPEN
 from datasms_daemon.rules.operators import Operators
 from datasms_daemon.rules.routing import Router
 from datasms_daemon.store.store import Db, ThreadStore
+from datasms_daemon.store.writer import Reactor
 
 DAYS = Days(UTC)
 SMS = LineName("sms")
@@ -78,7 +79,7 @@ async def measure(directory: Path, seconds: float, clients: int) -> None:
     reactor = cast(IReactorCore, global_reactor)
     with tempfile.TemporaryDirectory(dir=directory) as made:
         store = ThreadStore(
-            Path(made) / "store.sqlite3", cast(IReactorFromThreads, reactor), lambda failure: failure.raiseException()
+            Path(made) / "store.sqlite3", cast(Reactor, reactor), lambda failure: failure.raiseException()
         )
         submitters = Submitters(store, time.monotonic() + seconds)
         await gatherResults([Deferred.fromCoroutine(submitters.submit()) for _ in range(clients)])

@@ -90,6 +90,7 @@ from datasms_daemon.store.erasure import ErasureList
 from datasms_daemon.store.files import Files
 from datasms_daemon.store.operations import LineRow
 from datasms_daemon.store.store import Store
+from datasms_daemon.store.writer import Reactor as StoreReactor
 
 T = TypeVar("T")
 RandomBytes = Callable[[int], bytes]
@@ -98,7 +99,7 @@ ATTACHMENTS = "attachments"
 REPLY_WINDOW = 72 * HOUR
 
 
-class Reactor(ChannelReactor, IReactorCore, IReactorProcess, IReactorThreads, IReactorUNIX):
+class Reactor(ChannelReactor, StoreReactor, IReactorCore, IReactorProcess, IReactorThreads, IReactorUNIX):
     """What the parts need of a reactor."""
 
 

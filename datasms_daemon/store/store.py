@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from datasms_daemon.store import opening
-from datasms_daemon.store.writer import Db, InlineWriter, ThreadWriter, Unit, Writer
+from datasms_daemon.store.writer import Db, InlineWriter, Reactor, ThreadWriter, Unit, Writer
 
 __all__ = ["Db", "InlineStore", "Store", "ThreadStore", "Unit"]
 
@@ -50,7 +49,7 @@ class Store(Protocol):
 class ThreadStore:
     """The daemon's store: one writer thread, a few readers."""
 
-    def __init__(self, path: Path, reactor: IReactorFromThreads, failed: Failed) -> None:
+    def __init__(self, path: Path, reactor: Reactor, failed: Failed) -> None:
         """Opens, upgrades and checks ``path``; StoreError when it cannot be used."""
         self._lock = opening.Lock(path)
         try:

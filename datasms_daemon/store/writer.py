@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -32,6 +32,10 @@ class Db(sqlite3.Connection):
 Unit = Callable[[Db], T]
 Asked = tuple[Unit[Any], Deferred[Any]]
 MOST_UNITS = 256
+
+
+class Reactor(IReactorFromThreads, IReactorTime):
+    """What a thread of ours needs of a reactor."""
 
 
 class Writer(Protocol):
@@ -109,7 +113,7 @@ class ThreadWriter:
     def __init__(
         self,
         connect: Callable[[], Db],
-        reactor: IReactorFromThreads,
+        reactor: Reactor,
         failed: Callable[[Failure], None],
     ) -> None:
         """``failed`` is called once, in the reactor, when the store can no longer be relied on."""
@@ -131,7 +135,8 @@ class ThreadWriter:
             # What one turn of the reactor asks for goes over together: a commit for each of many requests that came at
             # once would cost several times as much.
             if not self._turn:
-                self._reactor.callFromThread(self._hand_over)
+                # Not callFromThread, which wakes the reactor through a pipe that it then reads, though it is awake.
+                self._reactor.callLater(0, self._hand_over)
             self._turn.append((unit, answer))
         return answer
 

@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.interfaces import IReactorThreads
 from twisted.python.failure import Failure
 
 from datasms_daemon.errors import DiskFull, StoreFailed
-from datasms_daemon.store.writer import Db, InlineWriter, ThreadWriter, commit
+from datasms_daemon.store.writer import Db, InlineWriter, Reactor, ThreadWriter, commit
 
 
 def open_table(path: Path) -> Db:
@@ -105,9 +104,7 @@ def test_a_broken_store_says_so_once_and_answers_nothing_any_more(db: Db) -> Non
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_thread_commits_in_order_and_stops_when_all_is_written(
-    tmp_path: Path, reactor: IReactorThreads
-) -> None:
+async def test_the_thread_commits_in_order_and_stops_when_all_is_written(tmp_path: Path, reactor: Reactor) -> None:
     failed: list[Failure] = []
     writer = ThreadWriter(lambda: open_table(tmp_path / "db"), reactor, failed.append)
     answers = [writer.write(adds(n)) for n in range(1000)]
@@ -122,9 +119,7 @@ async def test_the_thread_commits_in_order_and_stops_when_all_is_written(
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_waits_while_the_disk_is_busy_is_committed_together(
-    tmp_path: Path, reactor: IReactorThreads
-) -> None:
+async def test_what_waits_while_the_disk_is_busy_is_committed_together(tmp_path: Path, reactor: Reactor) -> None:
     writer = ThreadWriter(lambda: open_table(tmp_path / "db"), reactor, lambda failure: None)
     go_on = threading.Event()
     transactions: list[str] = []
@@ -143,7 +138,7 @@ async def test_what_waits_while_the_disk_is_busy_is_committed_together(
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_caller_who_went_away_does_not_undo_his_unit(tmp_path: Path, reactor: IReactorThreads) -> None:
+async def test_a_caller_who_went_away_does_not_undo_his_unit(tmp_path: Path, reactor: Reactor) -> None:
     """Klein cancels what a handler awaits when the client hangs up."""
     writer = ThreadWriter(lambda: open_table(tmp_path / "db"), reactor, lambda failure: None)
     gone: Deferred[int] = writer.write(adds(1))
