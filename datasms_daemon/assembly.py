@@ -19,13 +19,12 @@ from datasms_daemon.apps.registration import Completed, RegistrationApp
 from datasms_daemon.channels.presence import Presence
 from datasms_daemon.config.applications import Application
 from datasms_daemon.config.calendars import calendars_of
-from datasms_daemon.config.check_inbound import applications_of
-from datasms_daemon.config.kinds import HOUR
 from datasms_daemon.config.load import zone_of
 from datasms_daemon.config.plugins import plugin
 from datasms_daemon.config.records import Config, DatasmsLine, LineOptions, SmppLine
 from datasms_daemon.crypto.certificates import write_private
 from datasms_daemon.delivery import held
+from datasms_daemon.delivery.accept import Acceptance
 from datasms_daemon.delivery.application_host import Services as Hosts
 from datasms_daemon.delivery.applications import Applications
 from datasms_daemon.delivery.archive import Archive
@@ -45,8 +44,10 @@ from datasms_daemon.delivery.handover import LineFacts
 from datasms_daemon.delivery.hold import Hold
 from datasms_daemon.delivery.host import LineHost
 from datasms_daemon.delivery.housekeeping import database_path
-from datasms_daemon.delivery.inbound import REGISTRATION, InboundTexts
+from datasms_daemon.delivery.inbound import InboundTexts
+from datasms_daemon.delivery.inbound_rules import inbound_router, registers, suffixes_of
 from datasms_daemon.delivery.keys import Keys
+from datasms_daemon.delivery.notices import Notices
 from datasms_daemon.delivery.number_files import NumberFiles
 from datasms_daemon.delivery.portability import Portability
 from datasms_daemon.delivery.reassembly import Reassembly
@@ -79,12 +80,9 @@ from datasms_daemon.ops.ids import IdSource
 from datasms_daemon.ops.metrics import Metrics
 from datasms_daemon.rules.calendars import Calendar
 from datasms_daemon.rules.days import Days
-from datasms_daemon.rules.inbound import APP, OURSELVES, InboundRouter
 from datasms_daemon.rules.openings import Openings
 from datasms_daemon.rules.retry import Backoff
 from datasms_daemon.rules.routing import Router
-from datasms_daemon.rules.senders import Senders
-from datasms_daemon.rules.suffixes import Suffixes
 from datasms_daemon.services import Services
 from datasms_daemon.store.erasure import ErasureList
 from datasms_daemon.store.files import Files
@@ -96,7 +94,6 @@ T = TypeVar("T")
 RandomBytes = Callable[[int], bytes]
 SECRET_BYTES = 32
 ATTACHMENTS = "attachments"
-REPLY_WINDOW = 72 * HOUR
 
 
 class Reactor(ChannelReactor, StoreReactor, IReactorCore, IReactorProcess, IReactorThreads, IReactorUNIX):
@@ -134,7 +131,10 @@ class Parts:
         self.downloads = Downloads(store, files, now, self.in_thread, mac_key, self._shows_content)
         numbers = RegistrationNumbers(lambda: self.config, store, now, new_id, random, pepper, self.in_thread)
         self.backend = self._backend(numbers, random, mac_key)
-        self.registration = RegistrationApp(store, now, new_id, pepper, self.in_thread, self._pause, self._registered)
+        self.notices = Notices(self._acceptance, now, self.dispatch.day, self.changes, self.metrics)
+        self.registration = RegistrationApp(
+            store, now, new_id, pepper, self.in_thread, self._pause, self.notices.write, self._registered,
+        )  # fmt: skip
         self.number_files = NumberFiles(config)
         self.portability = Portability(reactor, now)
         directory = self._inbound(numbers)
@@ -150,6 +150,9 @@ class Parts:
         )  # fmt: skip
         self.hold = self.core.hold = Hold(store, now, self.dispatch, self.deadlines)
         self._forgetting()
+
+    def _acceptance(self) -> Acceptance:
+        return self.core.acceptance
 
     def _accept(self, asked: Submission) -> Awaitable[AcceptedSubmission | Refused | Limited | KeyReused]:
         return self.core.accept(asked)
@@ -196,11 +199,11 @@ class Parts:
         )  # fmt: skip
         forwarding = Forwarding(self.store, self._accept, lambda: self.config.priority)
         self.texts = InboundTexts(
-            self.store, now, _inbound_router(self.config, self.number_files), self.registration.received,
+            self.store, now, inbound_router(self.config, self.number_files), self.registration.received,
             self.keys.readers, self.metrics, self._forget,
             *(self.deadlines.add(chore) for chore in (forwarding.work, self.applications.work)),
         )  # fmt: skip
-        self.texts.registers = _registers(self.config)
+        self.texts.registers = registers(self.config)
         reassembly = Reassembly(self.store, lambda: self.config.inbound_routing.reassembly_timeout, self.texts.received)
         reassembly.pull = self.deadlines.add(reassembly.work)
         self.host = LineHost(self.dispatch, self.receipts, self.texts, reassembly, self.metrics)
@@ -220,7 +223,7 @@ class Parts:
     def way(self, line: ILine, options: LineOptions, kept: LineRow) -> Way:
         """A line as dispatch keeps it."""
         to_devices = isinstance(options, DatasmsLine)
-        wording, sources = self.wordings[options.name], _suffixes(self.config).sources(options.name)
+        wording, sources = self.wordings[options.name], suffixes_of(self.config).sources(options.name)
         facts = LineFacts(
             options.name,
             options.driver,
@@ -251,9 +254,9 @@ class Parts:
         self.openings = Openings(calendars)
         self.wordings = wordings(config)
         self.costs = Costs(config, self.wordings, self._operator_of)
-        self.texts.router = _inbound_router(config, numbers)
-        self.texts.registers = _registers(config)
-        suffixes = _suffixes(config)
+        self.texts.router = inbound_router(config, numbers)
+        self.texts.registers = registers(config)
+        suffixes = suffixes_of(config)
         for name, way in self.dispatch.ways.items():
             way.facts = structs.replace(way.facts, sources=suffixes.sources(name))
             if name in self.wordings:
@@ -352,42 +355,6 @@ class Parts:
     def _registered(self, completed: Completed) -> None:
         self.backend.forget(*completed.retired)
         self.backend.registered(completed.registration)
-        if notices := completed.notices():
-            told = Deferred.fromCoroutine(self.core.accept(Submission(OURSELVES, notices)))
-            told.addErrback(lambda failure: self._log.failure("nobody was told of a taken address", failure=failure))
-
-
-def _inbound_router(config: Config, numbers: NumberFiles) -> InboundRouter:
-    senders = Senders(config.sender_defaults, config.sender, config.sender_group)
-
-    def reply_window(sender: str) -> int:
-        window = senders.of(sender).options.reply_window
-        return REPLY_WINDOW if window is None else window
-
-    return InboundRouter(
-        config,
-        config.daemon.country,
-        applications_of(config),
-        reply_window,
-        config.inbound_routing.default,
-        _suffixes(config),
-        numbers.lists,
-    )
-
-
-def _registers(config: Config) -> bool:
-    """Whether registrations are completed at the door, and not by an application that is configured for it."""
-    return all(f"{APP}{one.name}" != REGISTRATION for one in config.application)
-
-
-def _suffixes(config: Config) -> Suffixes:
-    numbers = {
-        str(line.name): line.inbound_number
-        for line in config.line
-        if isinstance(line, SmppLine) and line.suffixes and line.inbound_number is not None
-    }
-    own = {name: sender.suffix for name, sender in config.sender.items() if sender.suffix is not None}
-    return Suffixes(numbers, own)
 
 
 def _secret(path: Path, random: RandomBytes) -> bytes:

@@ -59,7 +59,8 @@ class Completed(msgspec.Struct, frozen=True):
 
 
 class RegistrationApp:
-    """Completes registrations. ``in_thread`` runs the slow hash; ``completed`` tells those who wait for it."""
+    """Completes registrations. ``in_thread`` runs the slow hash; ``notify`` writes messages to persons in the unit that
+    completes one and answers what to call after its commit; ``completed`` tells those who wait for it."""
 
     _log = Logger()
 
@@ -71,6 +72,7 @@ class RegistrationApp:
         pepper: bytes,
         in_thread: Callable[[Callable[[], bool]], Awaitable[bool]],
         pause: Callable[[int], Awaitable[None]],
+        notify: Callable[[Db, tuple[Draft, ...]], Callable[[], None]],
         completed: Callable[[Completed], None],
     ) -> None:
         self._store = store
@@ -79,6 +81,7 @@ class RegistrationApp:
         self._pepper = pepper
         self._in_thread = in_thread
         self._pause = pause
+        self._notify = notify
         self._completed = completed
 
     async def received(self, inbound: InboundText) -> None:
@@ -119,15 +122,17 @@ class RegistrationApp:
         found = await self._verified(number, sender_hash, is_sms=inbound.address is None)
         now = self._now_ms()
 
-        def unit(db: Db) -> Completed | None:
-            if not is_first(db):
-                return None
-            completed = self._conclude(db, found, inbound, sender_hash, now)
-            if completed is not None:
-                good(db)
-            return completed
+        def unit(db: Db) -> tuple[Completed | None, Callable[[], None] | None]:
+            completed = self._conclude(db, found, inbound, sender_hash, now) if is_first(db) else None
+            if completed is None:
+                return None, None
+            good(db)
+            notices = completed.notices()
+            return completed, self._notify(db, notices) if notices else None
 
-        completed = await self._store.write(unit)
+        completed, notified = await self._store.write(unit)
+        if notified is not None:
+            notified()
         if completed is not None:
             self._log.info("registration {id} completed", id=completed.registration)
             self._completed(completed)

@@ -120,6 +120,11 @@ class Core:
         self._acceptance = Acceptance(config, router, openings, operators, numbers.lists, self._new_id, self._mac_key)
 
     @property
+    def acceptance(self) -> Acceptance:
+        """The rules that hold now."""
+        return self._acceptance
+
+    @property
     def config(self) -> Config:
         """The configuration that holds now."""
         return self._config

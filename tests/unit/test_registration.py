@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
 from datasms_daemon import assembly
-from datasms_daemon.config.records import Mxservice
+from datasms_daemon.config.records import Mxservice, SenderOptions
 from datasms_daemon.model import (
     DeviceId,
     InboundText,
@@ -219,6 +221,46 @@ def test_an_address_that_goes_to_another_person_is_told_to_both(daemon: FakeDaem
     sent = done(daemon.store.read(lambda db: db.execute(query).fetchall()))
     assert [(to, sender) for to, sender, _ in sent] == [(NUMBER, "datasms"), ("+420603999999", "datasms")]
     assert "somebody else" in sent[0][2]
+
+
+def test_both_are_told_although_the_daemon_dies_when_it_is_committed(
+    daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I40: the notices are in the transaction that takes the address."""
+    add_person(daemon)
+    activate(daemon)
+
+    write = daemon.store.write
+
+    def dies_once_both_are_there(unit: Any) -> Any:
+        answer = write(unit)
+        if done(daemon.store.read(lambda db: db.execute("SELECT count(*) FROM devices").fetchone()[0])) == 2:
+            raise RuntimeError("kill -9")
+        return answer
+
+    monkeypatch.setattr(daemon.store, "write", dies_once_both_are_there)
+    with pytest.raises(RuntimeError, match="kill -9"):
+        activate(daemon, from_="+420603999999")
+    daemon.die()
+    push = FakeLine("datasms", daemon.time.reactor, drops_repeats=True)
+    second = FakeDaemon(daemon.parts.config, {"datasms": push}, daemon.time)
+    second.time.advance(0)
+    query = "SELECT recipient FROM messages ORDER BY id"
+    sent = done(second.store.read(lambda db: db.execute(query).fetchall()))
+    assert sent == [(NUMBER,), ("+420603999999",)]
+
+
+def test_a_notice_that_may_not_be_sent_is_an_error_in_the_log_and_does_not_stop_the_registration(
+    daemon: FakeDaemon, logged_failures: list[dict[str, Any]]
+) -> None:
+    add_person(daemon)
+    activate(daemon)
+    config = replace(daemon.parts.config, sender_defaults=SenderOptions(priorities=("!normal",)))
+    daemon.parts.configure(config, {})
+    _, state = activate(daemon, from_="+420603999999")
+    assert state
+    assert [event["log_format"] for event in logged_failures] == ["a notice was not taken: {why}"]
+    logged_failures.clear()
 
 
 def test_a_person_who_registers_his_device_again_is_told_nothing(daemon: FakeDaemon) -> None:
