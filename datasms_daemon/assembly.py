@@ -54,6 +54,7 @@ from datasms_daemon.delivery.reassembly import Reassembly
 from datasms_daemon.delivery.receipts import Receipts
 from datasms_daemon.delivery.registration import RegistrationNumbers
 from datasms_daemon.delivery.search import Search
+from datasms_daemon.delivery.targets import Targets
 from datasms_daemon.delivery.ways import Way
 from datasms_daemon.delivery.withdrawal import Withdrawals
 from datasms_daemon.delivery.wording import wordings
@@ -83,7 +84,7 @@ from datasms_daemon.rules.days import Days
 from datasms_daemon.rules.openings import Openings
 from datasms_daemon.rules.retry import Backoff
 from datasms_daemon.rules.routing import Router
-from datasms_daemon.services import Services
+from datasms_daemon.services import Services, TargetDrivers
 from datasms_daemon.store.erasure import ErasureList
 from datasms_daemon.store.files import Files
 from datasms_daemon.store.operations import LineRow
@@ -137,7 +138,7 @@ class Parts:
         )  # fmt: skip
         self.number_files = NumberFiles(config)
         self.portability = Portability(reactor, now)
-        directory = self._inbound(numbers)
+        directory = self._inbound(numbers, new_id)
         room = DiskRoom(state_dir, config.store.min_free, now)
         self.attachments = Attachments(
             store, files, now, random, self.in_thread, room.has_room, lambda: self.config.attachments,
@@ -148,6 +149,7 @@ class Parts:
             Router(config, calendars, self.number_files.lists), self._openings,
             self.number_files, self.portability,
         )  # fmt: skip
+        self.core.targets = self.targets
         self.hold = self.core.hold = Hold(store, now, self.dispatch, self.deadlines)
         self._forgetting()
 
@@ -189,7 +191,7 @@ class Parts:
         self.archive = self.core.archive = Archive(self.store, now, lambda: self.config, self.erasure)
         self.core.search = Search(self.store, now, self.archive.kept)
 
-    def _inbound(self, numbers: RegistrationNumbers) -> Directory:
+    def _inbound(self, numbers: RegistrationNumbers, new_id: Callable[[], str]) -> Directory:
         """What comes from outside: texts, receipts, services that call."""
         now = self.clock.now_ms
         self.applications = Applications(
@@ -197,11 +199,14 @@ class Parts:
             Hosts(self.store, self._accept, lambda: self.config, self.registration.complete, self._sent_by),
             self._reactor, now, self._random.random, self.metrics,
         )  # fmt: skip
+        drivers = TargetDrivers(self._reactor, now, new_id)
+        self.targets = Targets(self.store, drivers, self._reactor, now, self._random.random, self.metrics)
+        self.targets.due = self.deadlines.add(self.targets.work)
         forwarding = Forwarding(self.store, self._accept, lambda: self.config.priority)
         self.texts = InboundTexts(
             self.store, now, inbound_router(self.config, self.number_files), self.registration.received,
             self.keys.readers, self.metrics, self._forget,
-            *(self.deadlines.add(chore) for chore in (forwarding.work, self.applications.work)),
+            *(self.deadlines.add(chore) for chore in (forwarding.work, self.applications.work)), self.targets.due,
         )  # fmt: skip
         self.texts.registers = registers(self.config)
         reassembly = Reassembly(self.store, lambda: self.config.inbound_routing.reassembly_timeout, self.texts.received)

@@ -28,6 +28,7 @@ from datasms_daemon.model import (
     MessageId,
     NewRegistration,
     Outcome,
+    Parcel,
     Person,
     PushOrder,
     PushReceipt,
@@ -38,6 +39,7 @@ from datasms_daemon.model import (
     SentNotice,
     Verdict,
 )
+from datasms_daemon.model.targets import HandedOn
 
 
 class IChannelHost(Interface):
@@ -258,6 +260,25 @@ class IApplicationPlugin(Interface):
 
     def application(options: Mapping[str, str]) -> IApplication:
         """A new application with these options. ValueError: they cannot be used."""
+
+
+class ITarget(Interface):
+    """A webhook, or the mail relay: what texts from outside are handed on to, several at once."""
+
+    time_limit_ms: int = Attribute("How long one ``hand_on`` takes at most.")
+
+    def hand_on(parcel: Parcel) -> Awaitable[HandedOn]:
+        """What the far end said. It may get the same parcel again, also when it has taken it."""
+
+    def stop() -> Awaitable[None]:
+        """Ends what is under way, which then was not taken."""
+
+
+class IWebhook(ITarget):
+    """A webhook."""
+
+    def test() -> Awaitable[Verdict]:
+        """Whether it answers a call well that hands nothing on."""
 
 
 class IPortability(Interface):

@@ -15,6 +15,7 @@ from datasms_daemon.config.changes import changes, names
 from datasms_daemon.config.load import Loaded, changes_needing_restart, load_with_warnings
 from datasms_daemon.delivery.applications import Makers
 from datasms_daemon.delivery.number_files import NumberFiles
+from datasms_daemon.delivery.targets import Drivers
 from datasms_daemon.delivery.ways import Way
 from datasms_daemon.errors import ConfigError, DatasmsError
 from datasms_daemon.interfaces import ILine, IOperatedChannel
@@ -39,6 +40,7 @@ class _Made(NamedTuple):
     numbers: NumberFiles
     router: Router
     makers: Makers
+    targets: Drivers
 
 
 class Reloading:
@@ -97,6 +99,7 @@ class Reloading:
         await self._use(made)
         await self._parts.look_again()
         await self._parts.applications.use(loaded.config.application, made.makers)
+        await self._parts.targets.use(loaded.config, made.targets)
         self._noted = (loaded.hash, self._parts.clock.now_ms(), by)
         await self._note(by, "configuration loaded", loaded.hash)
         self._log.info("the new configuration is in use")
@@ -116,7 +119,8 @@ class Reloading:
             name: self._parts.line(options) for name, options in lines_of(config).items() if old.get(name) != options
         }
         makers = self._parts.applications.makers(config.application)
-        made = _Made(loaded, drivers, self._parts.channels_of(config), calendars, numbers, router, makers)
+        channels, targets = self._parts.channels_of(config), self._parts.targets.drivers(config)
+        made = _Made(loaded, drivers, channels, calendars, numbers, router, makers, targets)
         self._listeners.reload_certificates()
         return made
 

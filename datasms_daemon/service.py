@@ -92,6 +92,7 @@ class DaemonService(Service):
         drivers = {name: parts.line(options) for name, options in lines_of(self._config).items()}
         channels = parts.channels_of(self._config)
         makers = parts.applications.makers(self._config.application)
+        targets = parts.targets.drivers(self._config)
         self._listeners = Listeners(self._config, parts, self._reactor)
         self._reloading = Reloading(
             self._config_file, self._env, self._loaded, parts, self._listeners, self._notifier, self._step
@@ -110,6 +111,7 @@ class DaemonService(Service):
             driver.start(parts.host)
         await parts.applications.start()
         await parts.applications.use(self._config.application, makers)
+        await parts.targets.use(self._config, targets)
         await self._wake(parts)
         self._heart.start(HEARTBEAT_S).addErrback(self._heart_failed)
         await store.write(lambda db: operations.audit(db, clock.now_ms(), "daemon", "started", self._loaded.hash))
@@ -155,6 +157,7 @@ class DaemonService(Service):
         await parts.archive.purge()
         await parts.backend.write_seen()
         await parts.core.search.reads.flush()
+        await parts.targets.count()
         if parts.clock.now_ms() - parts.deadlines.last_run_ms < STALLED_MS:
             self._notifier.tell("WATCHDOG=1")
 
@@ -194,6 +197,7 @@ class DaemonService(Service):
             parts.core.set_ready("stopping")
             await self._step("stopping deadlines", parts.deadlines.stop)
             await self._step("stopping applications", parts.applications.stop)
+            await self._step("stopping webhooks and mail", parts.targets.stop)
             parts.withdrawals.stop()
             await self._step("draining", lambda: parts.dispatch.stop(DRAIN_S))
             for way in tuple(parts.dispatch.ways.values()):

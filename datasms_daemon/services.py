@@ -1,9 +1,11 @@
-"""Channels as the configuration wants them: the service of each, and the policy around it."""
+"""Channels and targets as the configuration wants them: the service of each, and the policy around channels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+
+import msgspec
 
 from datasms_daemon.channels._policy import governed
 from datasms_daemon.channels.direct import Direct
@@ -23,12 +25,16 @@ from datasms_daemon.config.channels import (
     WnsChannel,
 )
 from datasms_daemon.config.records import Config
+from datasms_daemon.config.targets import Mail, Webhook
 from datasms_daemon.crypto.webpush import new_key
+from datasms_daemon.gateway.views import inbound_view
 from datasms_daemon.https.connect import Reactor
-from datasms_daemon.interfaces import IChannel, IOperatedChannel
-from datasms_daemon.model import Attachment, PushOrder
+from datasms_daemon.interfaces import IChannel, IOperatedChannel, ITarget, IWebhook
+from datasms_daemon.model import Attachment, Inbound, PushOrder
 from datasms_daemon.ops.clock import Clock
 from datasms_daemon.ops.metrics import Metrics
+from datasms_daemon.targets.webhook import WebhookTarget
+from datasms_daemon.web.times import rfc3339
 
 
 class Services:
@@ -88,3 +94,28 @@ class Services:
 
     def _billed(self, channel: str) -> Callable[[int], None]:
         return lambda status: self._metrics.billed.labels(channel, str(status)).inc()
+
+
+class TargetDrivers:
+    """Makes what texts from outside are handed on to."""
+
+    def __init__(self, reactor: Reactor, now_ms: Callable[[], int], new_id: Callable[[], str]) -> None:
+        self._reactor = reactor
+        self._now_ms = now_ms
+        self._new_id = new_id
+
+    def webhook(self, options: Webhook) -> IWebhook:
+        """See delivery.targets.Make."""
+        return WebhookTarget(options, self._reactor, self._now_ms, _shown, rfc3339, self._new_id)
+
+    def mail(self, options: Mail) -> ITarget:
+        """See delivery.targets.Make."""
+        # Twisted asks for this machine's name, and takes the reactor, when its mail client is imported.
+        from datasms_daemon.targets.mail import MailTarget
+
+        return MailTarget(options, self._reactor)
+
+
+def _shown(inbound: Inbound) -> bytes:
+    """As GET /v1/inbound shows it."""
+    return msgspec.json.encode(inbound_view(inbound))

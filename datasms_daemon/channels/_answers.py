@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 import msgspec
 
 from datasms_daemon.https.client import Failed
+from datasms_daemon.https.retry_after import retry_at
 from datasms_daemon.model import Later, LineDown, NotSent, Outcome, Unknown
 
-MAX_RETRY_MS = 3_600_000
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding a hostile body raises; the last one when it is nested thousands deep."""
 
@@ -46,17 +44,3 @@ def usual(status: int, reason: str, headers: Mapping[str, str], now_ms: int) -> 
     if 300 <= status < 400:
         return LineDown(f"{status}: redirects are not followed")
     return NotSent(reason, final=True)
-
-
-def retry_at(headers: Mapping[str, str], now_ms: int) -> int | None:
-    """When Retry-After (RFC 9110 § 10.2.3: seconds or a date) allows the next try, an hour from now at most."""
-    value = headers.get("retry-after", "").strip()
-    if value.isdecimal():
-        wait_ms = int(value[:9]) * 1000
-    else:
-        try:
-            date = parsedate_to_datetime(value)
-        except (ValueError, OverflowError):
-            return None
-        wait_ms = int((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * 1000) - now_ms
-    return now_ms + min(max(wait_ms, 0), MAX_RETRY_MS)

@@ -11,9 +11,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from datasms_daemon.channels._answers import retry_at
 from datasms_daemon.channels._omni_reports import Report, Told
 from datasms_daemon.https.client import Answer, Failed
+from datasms_daemon.https.retry_after import retry_at
 
 PULL_S = 15.0
 MAX_PAUSE_S = 300.0

@@ -12,8 +12,9 @@ from typing import TypeVar
 
 import msgspec
 
-from datasms_daemon.channels._answers import decoded, retry_at, usual
+from datasms_daemon.channels._answers import decoded, usual
 from datasms_daemon.channels._omni_requests import PHONE
+from datasms_daemon.https.retry_after import retry_at
 from datasms_daemon.model import (
     Accepted,
     AddressGone,

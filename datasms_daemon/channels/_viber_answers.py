@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from datasms_daemon.channels._answers import decoded, retry_at, usual
+from datasms_daemon.channels._answers import decoded, usual
+from datasms_daemon.https.retry_after import retry_at
 from datasms_daemon.model import Accepted, AddressGone, Later, LineDown, NotSent, Outcome, Record, Secret, Unknown
 from datasms_daemon.ops.printable import printable
 

@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping
 import msgspec
 from zope.interface import implementer
 
-from datasms_daemon.channels._answers import decoded, outcome_of_failure, retry_at, usual
+from datasms_daemon.channels._answers import decoded, outcome_of_failure, usual
 from datasms_daemon.channels._google import read_service_account
 from datasms_daemon.channels._oauth import AccessToken
 from datasms_daemon.config.channels import FcmChannel
 from datasms_daemon.errors import ConfigError
 from datasms_daemon.https.client import Answer, Failed, SafeClient
 from datasms_daemon.https.connect import Reactor
+from datasms_daemon.https.retry_after import retry_at
 from datasms_daemon.interfaces import IChannel, IChannelHost
 from datasms_daemon.model import (
     Accepted,

@@ -15,7 +15,7 @@ from msgspec import Meta
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from datasms_daemon.channels._answers import decoded, outcome_of_failure, retry_at, usual
+from datasms_daemon.channels._answers import decoded, outcome_of_failure, usual
 from datasms_daemon.config.channels import WebPushChannel
 from datasms_daemon.crypto.certificates import write_private
 from datasms_daemon.crypto.webpush import (
@@ -34,6 +34,7 @@ from datasms_daemon.crypto.webpush import (
 from datasms_daemon.errors import ConfigError
 from datasms_daemon.https.client import Answer, Failed, SafeClient
 from datasms_daemon.https.connect import Reactor
+from datasms_daemon.https.retry_after import retry_at
 from datasms_daemon.interfaces import IChannel, IChannelHost
 from datasms_daemon.model import (
     Accepted,

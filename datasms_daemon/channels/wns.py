@@ -13,12 +13,13 @@ import msgspec
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from datasms_daemon.channels._answers import outcome_of_failure, retry_at, usual
+from datasms_daemon.channels._answers import outcome_of_failure, usual
 from datasms_daemon.channels._oauth import AccessToken
 from datasms_daemon.config.channels import WnsChannel
 from datasms_daemon.errors import ConfigError
 from datasms_daemon.https.client import Answer, Failed, SafeClient
 from datasms_daemon.https.connect import Reactor
+from datasms_daemon.https.retry_after import retry_at
 from datasms_daemon.interfaces import IChannel, IChannelHost
 from datasms_daemon.model import (
     Accepted,

@@ -26,6 +26,7 @@ from datasms_daemon.cli import (
     reports,
     rules,
     senders,
+    webhooks,
 )
 from datasms_daemon.cli.session import Root, Session
 from datasms_daemon.cli.tail import tail
@@ -82,6 +83,7 @@ for _command in (
     directory.number,
     operations.line,
     inbound.app,
+    webhooks.webhook,
     channels.channel,
     channels.register,
     keys.key,

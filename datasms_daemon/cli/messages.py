@@ -12,6 +12,7 @@ import msgspec
 
 from datasms_daemon.cli.output import after, fields, local, table
 from datasms_daemon.cli.session import FAILED, NOT_IN_TIME, Command, Failed, Group, Session, with_values
+from datasms_daemon.cli.webhooks import resend_dead, show_dead
 from datasms_daemon.config.units import parse_duration
 from datasms_daemon.gateway.records import (
     AcceptedAnswer,
@@ -207,9 +208,13 @@ dead = Group("dead", help="Messages that did not arrive and are not tried any mo
 
 @dead.command("list")
 @click.option("--limit", type=click.IntRange(1, PAGE), default=50, show_default=True)
+@click.option("--inbound", is_flag=True, help="Texts from outside that could not be handed on instead.")
 @click.pass_obj
-def dead_list(session: Session, limit: int) -> None:
+def dead_list(session: Session, limit: int, inbound: bool) -> None:
     """Show them, newest first."""
+    if inbound:
+        show_dead(session, limit)
+        return
     page = session.client.call(Page[MessageItem], "GET", "/v1/dead", query=[("limit", limit)])
     rows = [(item.id, item.to, item.sender, item.status, item.code, local(item.created_at)) for item in page.items]
     session.show(page, lambda: table(("ID", "TO", "SENDER", "STATUS", "CODE", "CREATED"), rows))
@@ -217,9 +222,13 @@ def dead_list(session: Session, limit: int) -> None:
 
 @dead.command("resend")
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@click.option("--inbound", is_flag=True, help="Texts from outside: hand them on under the ids that they had.")
 @click.pass_obj
-def dead_resend(session: Session, ids: tuple[str, ...]) -> None:
+def dead_resend(session: Session, ids: tuple[str, ...], inbound: bool) -> None:
     """Send their content again, as new messages."""
+    if inbound:
+        resend_dead(session, ids)
+        return
     pairs = [(id_, session.client.call(ResendAnswer, "POST", f"/v1/dead/{_segment(id_)}/resend").id) for id_ in ids]
     result = [{"dead": old, "id": new} for old, new in pairs]
     session.show(result, lambda: table(("DEAD", "NEW"), pairs))

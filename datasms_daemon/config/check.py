@@ -14,6 +14,7 @@ from datasms_daemon.config.check_inbound import check_inbound
 from datasms_daemon.config.check_numbers import check_numbers_tables
 from datasms_daemon.config.check_rules import check_rules
 from datasms_daemon.config.check_senders import check_senders
+from datasms_daemon.config.check_targets import check_targets
 from datasms_daemon.config.check_texts import check_texts
 from datasms_daemon.config.options import driver_of, drivers_of, element_of, options_of
 from datasms_daemon.config.problems import Problems, below
@@ -46,6 +47,7 @@ def check(config: Config, problems: Problems) -> None:
         check_classes,
         check_inbound,
         check_applications,
+        check_targets,
     ):
         part(config, problems)
 
@@ -106,6 +108,7 @@ def _names(config: Config, problems: Problems) -> None:
         ("rule", config.rule),
         ("inbound", config.inbound),
         ("application", config.application),
+        ("webhook", config.webhook),
     )
     for table, entries in lists:
         seen: set[str] = set()
@@ -113,7 +116,7 @@ def _names(config: Config, problems: Problems) -> None:
             place = below(below(table, entry.name or number), "name")
             if entry.name in seen:
                 problems.add(place, "is given twice", "a name of its own for each", entry.name)
-            elif table in ("line", "channel", "application"):
+            elif table in ("line", "channel", "application", "webhook"):
                 check_name(place, entry.name, problems)
             elif not 0 < len(entry.name) <= 100 or not entry.name.isprintable():
                 problems.add(place, "is no name", "1 to 100 characters on one line", entry.name)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 
 from datasms_daemon.config.problems import Problems, below
 from datasms_daemon.config.records import Config, InboundRule, SmppLine, When
 from datasms_daemon.config.references import check_numbers, check_references, check_texts, is_name, one_of
 from datasms_daemon.rules.conditions import split_not
-from datasms_daemon.rules.inbound import ACCOUNT, APP, FORWARD, PERSON
+from datasms_daemon.rules.inbound import ACCOUNT, APP, FORWARD, MAIL, PERSON, WEBHOOK
+from datasms_daemon.rules.mail import address_of, is_domain
 from datasms_daemon.rules.numbers import is_country, normalise
 from datasms_daemon.rules.templates import marks
 
@@ -18,36 +18,39 @@ OUT_ONLY = ("priority", "sender", "sender_group", "operator", "recipient_group",
 BUILT_IN = ("registration",)
 """The applications that are there without being configured."""
 
-_LATER = ("webhook:", "mail:")
 _PERSON = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
-_TARGETS = "account:NAME, app:NAME, forward:+420603123456 or forward:person:ID"
+_TARGETS = "account:NAME, app:NAME, webhook:NAME, mail:ADDRESS, forward:+420603123456 or forward:person:ID"
 
 
 def check_inbound(config: Config, problems: Problems) -> None:
     """Adds every problem of inbound rules and of the default."""
-    applications = applications_of(config)
     for rule in config.inbound:
         place = below("inbound", rule.name)
         _conditions(below(place, "when"), rule.when, config, problems)
         groups = _groups(rule)
         for option, template in (("to", rule.to), ("text", rule.text)):
             _template(below(place, option), template, groups, problems)
-        _target(place, rule, config, applications, problems)
+        _target(place, rule, config, problems)
         if rule.priority not in config.priority:
             right = one_of(rule.priority, config.priority)
             problems.add(below(place, "priority"), "there is no such priority", right, rule.priority)
     default = config.inbound_routing.default
     if default is not None:
         place = "inbound_routing.default"
-        if _not_yet(place, default, problems):
-            return
-        if default.startswith(FORWARD) or not _is_literal(default, applications):
-            problems.add(place, "leads nowhere", _right(applications), default)
+        if default.startswith(MAIL):
+            _mail(place, default, config, problems)
+        elif not _is_literal(default, config):
+            problems.add(place, "leads nowhere", _right(config), default)
 
 
 def applications_of(config: Config) -> tuple[str, ...]:
     """The applications that texts can go to."""
     return tuple(dict.fromkeys((*BUILT_IN, *(one.name for one in config.application))))
+
+
+def webhooks_of(config: Config) -> tuple[str, ...]:
+    """The webhooks that texts can go to."""
+    return tuple(one.name for one in config.webhook)
 
 
 def _conditions(when: str, conditions: When, config: Config, problems: Problems) -> None:
@@ -77,10 +80,8 @@ def _template(place: str, template: str, groups: int | None, problems: Problems)
         problems.add(place, "asks for a group that no pattern of when.text has", "a part of it in brackets", template)
 
 
-def _target(place: str, rule: InboundRule, config: Config, applications: Collection[str], problems: Problems) -> None:
+def _target(place: str, rule: InboundRule, config: Config, problems: Problems) -> None:
     here = below(place, "to")
-    if _not_yet(here, rule.to, problems):
-        return
     is_template = "$" in rule.to
     if rule.to.startswith(FORWARD):
         if is_template and not split_not(rule.when.recipient)[0]:
@@ -88,24 +89,47 @@ def _target(place: str, rule: InboundRule, config: Config, applications: Collect
             problems.add(here, wrong, "whose texts, in when.recipient", rule.to)
         elif not is_template:
             _forward(here, rule.to, config, problems)
-    elif not _is_literal(rule.to, applications) and not (is_template and rule.to.startswith((ACCOUNT, APP))):
-        problems.add(here, "leads nowhere", _right(applications), rule.to)
+    elif rule.to.startswith(MAIL):
+        if is_template:
+            _mail_template(here, rule, config, problems)
+        else:
+            _mail(here, rule.to, config, problems)
+    elif not _is_literal(rule.to, config) and not (is_template and rule.to.startswith((ACCOUNT, APP, WEBHOOK))):
+        problems.add(here, "leads nowhere", _right(config), rule.to)
 
 
-def _not_yet(place: str, target: str, problems: Problems) -> bool:
-    if target.startswith(_LATER):
-        problems.add(place, "not supported yet", _TARGETS, target)
-        return True
-    return False
+def _mail(place: str, target: str, config: Config, problems: Problems) -> None:
+    if address_of(target.removeprefix(MAIL)) is None:
+        problems.add(place, "is no e-mail address", "mail: and one plain address, as mail:office@example.org", target)
+    _relay(config, problems)
 
 
-def _is_literal(target: str, applications: Collection[str]) -> bool:
+def _mail_template(place: str, rule: InboundRule, config: Config, problems: Problems) -> None:
+    domain = rule.to.rpartition("@")[2] if "@" in rule.to else ""
+    if not is_domain(domain) and not split_not(rule.when.recipient)[0]:
+        wrong = "lets anybody send e-mail anywhere"
+        problems.add(place, wrong, "a domain that is written out, or whose texts, in when.recipient", rule.to)
+    _relay(config, problems)
+
+
+def _relay(config: Config, problems: Problems) -> None:
+    if config.mail.host is None:
+        problems.add("mail.host", "missing", "the relay that takes what goes to mail:ADDRESS")
+
+
+def _is_literal(target: str, config: Config) -> bool:
     kind, _, name = target.partition(":")
-    return (kind == "app" and name in applications) or (kind == "account" and is_name(name))
+    return (
+        (kind == "app" and name in applications_of(config))
+        or (kind == "webhook" and name in webhooks_of(config))
+        or (kind == "account" and is_name(name))
+    )
 
 
-def _right(applications: Collection[str]) -> str:
-    return f"{_TARGETS}; applications: {', '.join(applications)}"
+def _right(config: Config) -> str:
+    known = f"{_TARGETS}; applications: {', '.join(applications_of(config))}"
+    webhooks = webhooks_of(config)
+    return f"{known}; webhooks: {', '.join(webhooks)}" if webhooks else known
 
 
 def _forward(place: str, target: str, config: Config, problems: Problems) -> None:

@@ -18,8 +18,8 @@ class InboundRule(Options, frozen=True, kw_only=True):
     to: Annotated[
         str,
         Meta(
-            description="account:NAME (read with GET /v1/inbound), app:NAME, forward:NUMBER or forward:person:ID; "
-            "$1 to $9 are what the groups of when.text found"
+            description="account:NAME (read with GET /v1/inbound), app:NAME, webhook:NAME, mail:ADDRESS, "
+            "forward:NUMBER or forward:person:ID; $1 to $9 are what the groups of when.text found"
         ),
     ]
     text: Annotated[str, Meta(description="What is passed on: $0 is the whole text, $1 to $9 its parts")] = WHOLE
@@ -34,7 +34,7 @@ class InboundRouting(Options, frozen=True, kw_only=True):
     default: Annotated[
         str | None,
         Meta(
-            description="Where texts go that no rule and no last sender wants: account:NAME or app:NAME",
+            description="Where texts go that no rule and no last sender wants: account, app, webhook or mail",
             examples=["account:office"],
         ),
     ] = None

@@ -25,6 +25,7 @@ from datasms_daemon.config.lines import DatasmsLine, LineOptions, SmppLine
 from datasms_daemon.config.numbers import NumberList, Operator, Portability
 from datasms_daemon.config.routing import Rule, RuleSet, StepOptions, When
 from datasms_daemon.config.senders import Sender, SenderGroup, SenderOptions
+from datasms_daemon.config.targets import Mail, Webhook
 from datasms_daemon.config.texts import Text
 from datasms_daemon.model import LineName, OnUnknown
 
@@ -41,6 +42,7 @@ __all__ = [
     "InboundRouting",
     "InboundRule",
     "LineOptions",
+    "Mail",
     "Mxservice",
     "NumberList",
     "Operator",
@@ -55,6 +57,7 @@ __all__ = [
     "StepOptions",
     "Store",
     "Text",
+    "Webhook",
     "When",
 ]
 
@@ -225,6 +228,10 @@ class Config(Options, frozen=True, kw_only=True):
     application: Annotated[
         tuple[Application, ...], Meta(description="What texts from outside can be handed to, beside app:registration")
     ] = ()
+    webhook: Annotated[
+        tuple[Webhook, ...], Meta(description="Addresses that are called with texts from outside, as webhook:NAME")
+    ] = ()
+    mail: Annotated[Mail, Meta(description="The relay for texts from outside that go to mail:ADDRESS")] = Mail()
     inbound_routing: Annotated[InboundRouting, Meta(description="Where texts from outside go that no rule wants")] = (
         InboundRouting()
     )

@@ -27,7 +27,7 @@ from datasms_daemon.config.options import (
     value_of,
     words_of,
 )
-from datasms_daemon.config.records import Config, InboundRule
+from datasms_daemon.config.records import Config, InboundRule, Webhook
 from datasms_daemon.config.units import format_duration, format_price, format_size
 from datasms_daemon.model import Secret
 
@@ -52,12 +52,20 @@ _EXAMPLE_RULES = """\
 """
 
 
-_EXAMPLE_APPLICATION = """# application tables may be as many as you like, for example:
+_EXAMPLES: dict[type[Options], str] = {
+    Application: """# application tables may be as many as you like, for example:
 #[[application]]
 #name = "info"
 #plugin = "keywords"
 #options = { hours = "Mon-Fri 8-17" }
-"""
+""",
+    Webhook: """# webhook tables may be as many as you like, for example:
+#[[webhook]]
+#name = "crm"
+#url = "https://crm.example.org/sms"
+#secret_file = "crm-webhook-secret"
+""",
+}
 
 
 def sample() -> str:
@@ -73,8 +81,8 @@ def _section(option: Option) -> str:
     if element is not None and drivers_of(element):
         tables = drivers_of(element)
         return title + "".join(_driver(option.name, name, table) for name, table in tables.items())
-    if element is Application:
-        return title + "".join(_listed(options_of(Application))) + _EXAMPLE_APPLICATION
+    if is_table(element) and element in _EXAMPLES:
+        return title + "".join(_listed(options_of(element))) + _EXAMPLES[element]
     if element is not None and is_table(element):
         assert isinstance(option.default, tuple)
         return title + _conditions(element) + "".join(_entry(option.name, entry) for entry in option.default)

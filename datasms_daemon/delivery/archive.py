@@ -107,6 +107,7 @@ def _jobs(kept: Retention, now: int, kinds: list[Kind]) -> Iterator[_Forget]:
         verb = retention.purge_texts if kind.purged == retention.WHOLE else retention.purge_names
         yield partial(_messages, verb, kind, now - _limit(kept, kind)[1])
     yield lambda db, most: retention.purge_inbound(db, now - kept.inbound_ms, most)
+    yield lambda db, most: retention.purge_dead_inbound(db, now - kept.inbound_ms, most)
     yield lambda db, most: audit.purge(db, now - kept.audit_ms, most)
     yield lambda db, most: retention.purge_registrations(db, now - REGISTRATIONS_MS, most)
 

@@ -25,6 +25,7 @@ from datasms_daemon.delivery.portability import Portability
 from datasms_daemon.delivery.reports import report
 from datasms_daemon.delivery.resending import again, why_not
 from datasms_daemon.delivery.search import Search
+from datasms_daemon.delivery.targets import Targets
 from datasms_daemon.errors import DiskFull
 from datasms_daemon.model import (
     AcceptedSubmission,
@@ -69,6 +70,7 @@ class Core:
     archive: Archive
     search: Search
     hold: Hold
+    targets: Targets
 
     def __init__(
         self,

@@ -10,12 +10,14 @@ from twisted.logger import Logger
 from datasms_daemon.delivery.readers import Readers
 from datasms_daemon.model import DeviceId, InboundExplanation, InboundText, PersonId
 from datasms_daemon.ops.metrics import Metrics
-from datasms_daemon.rules.inbound import APP, FORWARD, InboundFacts, InboundRouter, Sent
+from datasms_daemon.rules.inbound import APP, FORWARD, MAIL, WEBHOOK, InboundFacts, InboundRouter, Sent
 from datasms_daemon.rules.registration import is_registration
 from datasms_daemon.store import directory
 from datasms_daemon.store import inbound as inbound_texts
 from datasms_daemon.store.store import Db, Store
 
+HANDED_ON = (APP, FORWARD, MAIL, WEBHOOK)
+"""What does not wait to be fetched."""
 REGISTRATION = "app:registration"
 """In a channel such a text is caught whatever the inbound rules say: the number must never be archived."""
 
@@ -105,7 +107,7 @@ def _store(
         return Stored(back=tuple(back), registers=True)
     is_due, kept = False, registration or found
     for n, destination in enumerate(kept or (None,)):
-        waits = destination is not None and destination.target.startswith((APP, FORWARD))
+        waits = destination is not None and destination.target.startswith(HANDED_ON)
         inbound_texts.add(db, inbound, destination, person, n, now if waits else None)
         is_due |= waits
     return Stored(tuple(one.target for one in kept), tuple(back), is_due)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datasms_daemon.config.check_inbound import applications_of
+from datasms_daemon.config.check_inbound import applications_of, webhooks_of
 from datasms_daemon.config.kinds import HOUR
 from datasms_daemon.config.records import Config, SmppLine
 from datasms_daemon.delivery.inbound import REGISTRATION
@@ -30,6 +30,8 @@ def inbound_router(config: Config, numbers: NumberFiles) -> InboundRouter:
         config.inbound_routing.default,
         suffixes_of(config),
         numbers.lists,
+        webhooks_of(config),
+        takes_mail=config.mail.host is not None,
     )
 
 

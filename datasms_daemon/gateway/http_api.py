@@ -20,6 +20,7 @@ from datasms_daemon.gateway.rights import Authorise, GatewayApi, KeyAuthority, l
 from datasms_daemon.gateway.search import Search
 from datasms_daemon.gateway.senders import Senders
 from datasms_daemon.gateway.submissions import Submissions
+from datasms_daemon.gateway.targets import TargetCalls
 from datasms_daemon.web.openapi import add_openapi
 from datasms_daemon.web.site import Limits, Site
 
@@ -36,6 +37,7 @@ def make_api(
     Messages(core, reactor).add_to(api)
     Search(core).add_to(api)
     InboundCalls(core).add_to(api)
+    TargetCalls(core).add_to(api)
     Directory(core).add_to(api)
     Senders(core).add_to(api)
     Reports(core).add_to(api)

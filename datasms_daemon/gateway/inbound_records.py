@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from datasms_daemon.gateway.records import Answer, Request
+from datasms_daemon.gateway.records import Answer, PageQuery, Request
 from datasms_daemon.gateway.shapes import PRINTABLE, BodyText, Known, PageSize, SeqCursor, Wait
 from datasms_daemon.model import LineName, PersonId
 
@@ -63,3 +63,23 @@ class InboundExplanationView(Answer, frozen=True):
     person: str | None
     destinations: tuple[DestinationView, ...]
     steps: tuple[LookView, ...]
+
+
+class DeadTextQuery(PageQuery, frozen=True, kw_only=True):
+    """Which part of the list; ``after`` is ``next`` of the part before."""
+
+    after: SeqCursor | None = None
+
+
+class DeadTextView(Answer, frozen=True):
+    """A text from outside that is not tried any more: where it was to go by which rule, how often that was tried, and
+    what the last try met."""
+
+    id: str
+    target: str
+    why: str
+    line: LineName
+    at: str
+    tries: int
+    died_at: str
+    reason: str

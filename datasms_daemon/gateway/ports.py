@@ -15,6 +15,7 @@ from datasms_daemon.model import (
     AuditQuery,
     ChannelView,
     Conflict,
+    DeadText,
     Device,
     DeviceId,
     Dossier,
@@ -46,6 +47,7 @@ from datasms_daemon.model import (
     StoredAttachment,
     Submission,
     Verdict,
+    WebhookView,
 )
 from datasms_daemon.rules.senders import Account
 
@@ -213,6 +215,25 @@ class Applications(Protocol):
         """All that run."""
 
 
+class Targets(Protocol):
+    """Webhooks and the mail relay: where texts from outside are handed on to."""
+
+    async def webhooks(self) -> tuple[WebhookView, ...]:
+        """All webhooks."""
+
+    async def test(self, name: str) -> Verdict | None:
+        """Whether it answers well; None when there is no such webhook, or it is off."""
+
+    async def resume(self, name: str, by: str) -> WebhookView | None:
+        """Calls it again after a 410; None as above."""
+
+    async def dead(self, after: int | None, limit: int) -> tuple[DeadText, ...]:
+        """Texts that are not tried any more, newest first."""
+
+    async def resend(self, seq: int, by: str) -> bool | None:
+        """Tries one again. None: there is no such dead text; False: its target is gone."""
+
+
 class Attachments(Protocol):
     """Files for messages to come."""
 
@@ -290,6 +311,10 @@ class Core(Keys, Messages, Operations, Protocol):
     @property
     def applications(self) -> Applications:
         """What they are handed to."""
+
+    @property
+    def targets(self) -> Targets:
+        """Where else they are handed on to."""
 
     @property
     def attachments(self) -> Attachments:

@@ -9,7 +9,7 @@ import msgspec
 
 from datasms_daemon.gateway.admin_records import AuditView
 from datasms_daemon.gateway.archive_records import ArchivedInboundView, ArchivedMessage
-from datasms_daemon.gateway.inbound_records import InboundView
+from datasms_daemon.gateway.inbound_records import DeadTextView, InboundView
 from datasms_daemon.gateway.records import (
     AttachmentView,
     AttemptView,
@@ -27,6 +27,7 @@ from datasms_daemon.model import (
     Attachment,
     Attempt,
     AuditEntry,
+    DeadText,
     Device,
     Dossier,
     Event,
@@ -111,6 +112,14 @@ def archived_inbound_view(found: ArchivedInbound) -> ArchivedInboundView:
     """A text from outside as the archive has it."""
     fields = msgspec.structs.asdict(found)
     return ArchivedInboundView(id=str(fields.pop("seq")), **fields | {"at": rfc3339(found.at)})
+
+
+def dead_text_view(text: DeadText) -> DeadTextView:
+    """A text that could not be handed on, without what it says."""
+    return DeadTextView(
+        str(text.seq), text.target, text.why, text.line, rfc3339(text.at), text.tries, rfc3339(text.died_at),
+        text.reason,
+    )  # fmt: skip
 
 
 def device_view(device: Device) -> DeviceView:

@@ -74,7 +74,7 @@ class Endpoints:
 
     def _plain(self, host: str, port: int) -> IStreamClientEndpoint:
         if self._proxy is None:
-            guarded = _GuardedReactor(self._reactor, self._allow_private)
+            guarded = GuardedReactor(self._reactor, self._allow_private)
             return HostnameEndpoint(guarded, host, port, timeout=CONNECT_TIMEOUT_S)
         if not may_be_resolved_elsewhere(host, private=self._allow_private):
             raise AddressRefused("address not allowed")
@@ -82,7 +82,7 @@ class Endpoints:
 
 
 @implementer(IReactorPluggableNameResolver)
-class _GuardedReactor:
+class GuardedReactor:
     """A reactor that connects to allowed addresses only.
 
     Every address passes ``connectTCP``, whether a name resolved to it (rebinding included) or it was written out.

@@ -73,6 +73,7 @@ from datasms_daemon.model.submission import (
     Refused,
     Submission,
 )
+from datasms_daemon.model.targets import DeadText, Hopeless, NotTaken, Parcel, Taken, TargetGone, WebhookView
 from datasms_daemon.model.words import (
     FINAL_STATES,
     Alphabet,
@@ -116,6 +117,7 @@ __all__ = [
     "ChannelView",
     "Conflict",
     "Content",
+    "DeadText",
     "Destination",
     "Device",
     "DeviceId",
@@ -137,6 +139,7 @@ __all__ = [
     "HandoverResult",
     "HookAnswer",
     "HookCall",
+    "Hopeless",
     "Idempotency",
     "Inbound",
     "InboundExplanation",
@@ -167,8 +170,10 @@ __all__ = [
     "Millis",
     "NewRegistration",
     "NotSent",
+    "NotTaken",
     "OnUnknown",
     "Outcome",
+    "Parcel",
     "Person",
     "PersonId",
     "Plan",
@@ -202,7 +207,10 @@ __all__ = [
     "Submission",
     "Success",
     "Sums",
+    "Taken",
+    "TargetGone",
     "Unknown",
     "Verdict",
+    "WebhookView",
     "WhenClosed",
 ]

@@ -6,7 +6,8 @@ from datasms_daemon.model.words import PersonId, Record
 
 
 class Destination(Record, frozen=True):
-    """One place that a text goes to: ``account:NAME``, ``app:NAME``, ``forward:+420…`` or ``forward:person:ID``.
+    """One place that a text goes to: ``account:NAME``, ``app:NAME``, ``webhook:NAME``, ``mail:ADDRESS``,
+    ``forward:+420…`` or ``forward:person:ID``.
 
     ``text`` is what is passed on there, ``why`` the step or rule that chose it, ``priority`` that of a forwarded text.
     """

@@ -34,6 +34,12 @@ class Metrics:
         self.application_up = gauge("datasms_application_up", "1: the application runs", ["application"])
         self.number_file_up = gauge("datasms_number_file_up", "1: the file with numbers is in use as it is", ["file"])
         self.application_restarts = counter("datasms_application_restarts", "Failures of applications", ["application"])
+        self.handed_on = counter(
+            "datasms_handed_on", "Tries to hand a text from outside on, by what came of them", ["target", "outcome"]
+        )
+        self.to_hand_on = gauge("datasms_to_hand_on", "Texts from outside still to be handed on", ["target"])
+        self.dead_texts = gauge("datasms_dead_texts", "Texts from outside that could not be handed on", ["target"])
+        self.webhook_stopped = gauge("datasms_webhook_stopped", "1: nothing goes there, it answered 410", ["webhook"])
         self.crashes = counter("datasms_driver_crashes", "Hand-overs in which a driver failed")
         self.lateness = histogram("datasms_deadline_lateness_seconds", "How late deadlines were kept")
         self.commit_wait = histogram("datasms_commit_wait_seconds", "Acceptance: from hand-in to commit")

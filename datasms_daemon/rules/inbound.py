@@ -10,6 +10,7 @@ from typing import Protocol
 from datasms_daemon.model import Destination, InboundRoute, InboundStep, InboundText, PersonId, Record
 from datasms_daemon.rules.conditions import number_check, split_not, text_check, word_check
 from datasms_daemon.rules.inbound_index import InboundIndex
+from datasms_daemon.rules.mail import address_of
 from datasms_daemon.rules.numbers import normalise
 from datasms_daemon.rules.patterns import TEXT_REACH, compile_pattern
 from datasms_daemon.rules.suffixes import Suffixes
@@ -18,6 +19,8 @@ from datasms_daemon.rules.templates import fill, marks
 ACCOUNT = "account:"
 APP = "app:"
 FORWARD = "forward:"
+MAIL = "mail:"
+WEBHOOK = "webhook:"
 PERSON = "person:"
 
 FORWARDER = "forward"
@@ -127,7 +130,8 @@ class InboundRouter:
     """The inbound routing of one configuration. Built once, never changes.
 
     ``applications`` are those that run; ``default`` is where goes what nothing else wants, None: nowhere.
-    ``lists`` are the number lists by name.
+    ``lists`` are the number lists by name, ``webhooks`` the webhooks that there are, ``takes_mail`` says whether
+    there is a mail relay.
     PatternError or KeyError from the constructor: options that the loader would have refused.
     """
 
@@ -140,6 +144,8 @@ class InboundRouter:
         default: str | None,
         suffixes: Suffixes | None = None,
         lists: Mapping[str, Container[str]] = MappingProxyType({}),
+        webhooks: Container[str] = (),
+        takes_mail: bool = False,
     ) -> None:
         enabled = [rule for rule in options.inbound if rule.enabled]
         self._rules = tuple(_Rule(rule, options.alias, lists) for rule in enabled)
@@ -155,6 +161,8 @@ class InboundRouter:
         self._reply_window = reply_window
         self._default = default
         self._suffixes = suffixes or Suffixes({}, {})
+        self._webhooks = webhooks
+        self._takes_mail = takes_mail
 
     def destinations(self, inbound: InboundText, facts: InboundFacts) -> tuple[Destination, ...]:
         """Where the text goes. A rule that continues is looked past as if it had not matched."""
@@ -193,7 +201,9 @@ class InboundRouter:
         target = fill(rule.to, values)
         if target.startswith(FORWARD):
             target, obstacle = self._forward(target, inbound, facts)
-        elif rule.is_open or target.startswith(APP):
+        elif target.startswith(MAIL):
+            target, obstacle = self._mail(target)
+        elif rule.is_open or target.startswith((APP, WEBHOOK)):
             obstacle = self._unreadable(target, facts)
         if obstacle is not None:
             return None, f"matches, but {obstacle}"
@@ -205,6 +215,9 @@ class InboundRouter:
         if target.startswith(APP):
             name = target.removeprefix(APP)
             return None if name in self._applications else f"there is no application {name[:64]!r}"
+        if target.startswith(WEBHOOK):
+            name = target.removeprefix(WEBHOOK)
+            return None if name in self._webhooks else f"there is no webhook {name[:64]!r}"
         name = target.removeprefix(ACCOUNT)
         return None if name in facts.readers else f"no sender {name[:64]!r} may read what comes in"
 
@@ -221,6 +234,13 @@ class InboundRouter:
         if number is None:
             return target, f"{to[:32]!r} is no phone number"
         return FORWARD + number, _BACK if number == inbound.from_ else None
+
+    def _mail(self, target: str) -> tuple[str, str | None]:
+        """The target with its address as it is written to; why nothing can go there."""
+        address = address_of(target.removeprefix(MAIL))
+        if address is None:
+            return target, f"{target.removeprefix(MAIL)[:64]!r} is no e-mail address"
+        return MAIL + address, None if self._takes_mail else "there is no mail relay"
 
     def _by_suffix(self, inbound: InboundText, facts: InboundFacts) -> tuple[str | None, str]:
         sender = self._suffixes.sender(inbound.line, inbound.to)

@@ -77,14 +77,19 @@ def is_whole(db: Db, id_: MessageId) -> bool:
 
 
 def count_inbound(db: Db, before: int) -> int:
-    """How many texts from outside are older."""
+    """How many texts from outside are older, and not still to be handed on."""
     found: int = db.execute(sql.COUNT_OLD_INBOUND, {"before": before}).fetchone()[0]
     return found
 
 
 def purge_inbound(db: Db, before: int, most: int) -> int:
-    """Forgets at most so many of the oldest texts from outside."""
+    """Forgets at most so many of the oldest texts from outside; what is still to be handed on stays."""
     return db.execute(sql.PURGE_INBOUND, {"before": before, "most": most}).rowcount
+
+
+def purge_dead_inbound(db: Db, before: int, most: int) -> int:
+    """Forgets at most so many of the texts that could not be handed on and were given up before that moment."""
+    return db.execute(sql.PURGE_DEAD_INBOUND, {"before": before, "most": most}).rowcount
 
 
 def purge_registrations(db: Db, before: int, most: int) -> int:

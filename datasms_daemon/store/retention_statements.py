@@ -34,11 +34,17 @@ FORGET_TRACE = (
 # Texts come nearly in the order of their numbers: the oldest are looked at, and what is younger among them stays.
 PURGE_INBOUND = """
 DELETE FROM inbound WHERE seq IN (
-    SELECT seq FROM (SELECT seq, at FROM inbound WHERE due_at IS NULL ORDER BY seq LIMIT :most) AS oldest
+    SELECT seq FROM (
+        SELECT seq, at FROM inbound WHERE due_at IS NULL AND died_at IS NULL ORDER BY seq LIMIT :most
+    ) AS oldest
     WHERE at < :before
 )
 """
-COUNT_OLD_INBOUND = "SELECT count(*) FROM inbound WHERE at < :before"
+# What could not be handed on is kept so long from when that was given up: an operator may still resend it.
+PURGE_DEAD_INBOUND = """
+DELETE FROM inbound WHERE seq IN (SELECT seq FROM inbound WHERE died_at < :before ORDER BY seq LIMIT :most)
+"""
+COUNT_OLD_INBOUND = "SELECT count(*) FROM inbound WHERE due_at IS NULL AND coalesce(died_at, at) < :before"
 PURGE_REGISTRATIONS = """
 DELETE FROM registrations WHERE id IN (
     SELECT id FROM registrations WHERE state <> 'pending' AND expires_at < :before ORDER BY id LIMIT :most
@@ -60,7 +66,11 @@ UPDATE idempotency SET answer = replace(answer, :number, :hidden) WHERE answer L
 DELETE_UNMATCHED_OF = "DELETE FROM receipts WHERE recipient = :number"
 DELETE_INBOUND_FROM = "DELETE FROM inbound WHERE sender = :number"
 DELETE_PARTS_FROM = "DELETE FROM inbound_parts WHERE sender = :number"
-DELETE_INBOUND_OF = "DELETE FROM inbound WHERE person = :person"
+DELETE_INBOUND_OF = """
+DELETE FROM inbound
+WHERE person = :person
+    OR lower(target) IN (SELECT 'mail:' || lower(email) FROM persons WHERE id = :person AND email IS NOT NULL)
+"""
 DELETE_REGISTRATIONS_OF = """
 DELETE FROM registrations
 WHERE person = :person OR device IN (SELECT id FROM devices WHERE person = :person)

@@ -311,10 +311,20 @@ CREATE TABLE inbound (
     due_at INTEGER,
     tries INTEGER NOT NULL DEFAULT 0,
     effect TEXT,
+    reason TEXT,
+    died_at INTEGER,
     UNIQUE (line, key, n)
 ) STRICT;
 CREATE INDEX inbound_target ON inbound (target, seq);
 CREATE INDEX inbound_due ON inbound (target, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX inbound_dead ON inbound (seq) WHERE died_at IS NOT NULL;
+
+CREATE TABLE stopped_webhooks (
+    name TEXT PRIMARY KEY,
+    url_hash TEXT NOT NULL,
+    stopped_at INTEGER NOT NULL,
+    reason TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE inbound_parts (
     line TEXT NOT NULL,

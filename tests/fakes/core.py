@@ -60,7 +60,15 @@ from datasms_daemon.rules.search import occur
 from datasms_daemon.rules.senders import Account, Senders
 from tests.fakes.attachments import DAY, NOW, FakeAttachments
 from tests.fakes.core_directory import FakeDirectory
-from tests.fakes.core_parts import FakeApplications, FakeArchive, FakeChannels, FakeConfiguration, FakeHold, FakeTexts
+from tests.fakes.core_parts import (
+    FakeApplications,
+    FakeArchive,
+    FakeChannels,
+    FakeConfiguration,
+    FakeHold,
+    FakeTargets,
+    FakeTexts,
+)
 
 LINES = (LineName("datasms"), LineName("sms-o2"))
 _STANDING = LineStanding(10, 10, False, "day limit reached", 5)
@@ -95,6 +103,7 @@ class FakeCore(FakeDirectory):
         self.configuration = FakeConfiguration()
         self.inbound_texts = FakeTexts()
         self.applications = FakeApplications()
+        self.targets = FakeTargets()
         self.attachments = FakeAttachments()
         self.archive = FakeArchive()
         self.hold = FakeHold()

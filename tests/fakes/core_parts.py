@@ -7,18 +7,21 @@ from msgspec.structs import replace
 from datasms_daemon.model import (
     ApplicationView,
     ChannelView,
+    DeadText,
     Destination,
     Due,
     Erased,
     InboundExplanation,
     InboundStep,
     InboundText,
+    LineName,
     LineState,
     PersonId,
     Reloaded,
     RunningConfiguration,
     SectionChange,
     Verdict,
+    WebhookView,
 )
 from tests.fakes.attachments import DAY, NOW
 
@@ -103,3 +106,33 @@ class FakeApplications:
 
     async def all(self) -> tuple[ApplicationView, ...]:
         return (ApplicationView("info", "command", "waiting", "it took too long", 3, 7),)
+
+
+class FakeTargets:
+    """One webhook, which was stopped; one text that died of it and one whose target is gone."""
+
+    def __init__(self) -> None:
+        self.view = WebhookView("crm", "crm.example.org", "stopped", "it answered 410", 3, 1)
+        self.texts = [
+            DeadText(n, target, "rule all", LineName("sms-o2"), NOW, 10, NOW + DAY, "it answered 500")
+            for n, target in ((8, "webhook:crm"), (7, "webhook:erp"))
+        ]
+
+    async def webhooks(self) -> tuple[WebhookView, ...]:
+        return (self.view,)
+
+    async def test(self, name: str) -> Verdict | None:
+        return Verdict(True, ("it answered 204",)) if name == "crm" else None
+
+    async def resume(self, name: str, by: str) -> WebhookView | None:
+        if name != "crm":
+            return None
+        self.view = replace(self.view, state="on", reason=None)
+        return self.view
+
+    async def dead(self, after: int | None, limit: int) -> tuple[DeadText, ...]:
+        return tuple(text for text in self.texts if after is None or text.seq < after)[:limit]
+
+    async def resend(self, seq: int, by: str) -> bool | None:
+        found = next((text for text in self.texts if text.seq == seq), None)
+        return None if found is None else found.target == "webhook:crm"

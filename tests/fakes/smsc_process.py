@@ -81,16 +81,16 @@ class Centre:
 
     async def _deliver(self, source: str, to: str, text: str, esm_class: int) -> None:
         if self._esme is None:
-            say("answered", status=None)
+            say("answered", status=None, text=text)
             return
         try:
             answer = await self._esme.deliver_sm(
                 to, text.encode("ascii"), source_addr=source, source_addr_ton=1, source_addr_npi=1, esm_class=esm_class
             )
         except smpp34.SmppError as error:
-            say("answered", status=None, why=str(error))
+            say("answered", status=None, text=text, why=str(error))
         else:
-            say("answered", status=answer.command_status)
+            say("answered", status=answer.command_status, text=text)
 
     def _start(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.ensure_future(work)

@@ -32,6 +32,7 @@ SECRETS = ("password", "client_secret", "token", "api_key", "hook_secret")
 def test_every_option_in_the_sample_can_be_set_as_it_stands_there(tmp_path: Path) -> None:
     for name in ("certificate.pem", "key.pem", "ca.pem", "firebase.json", "vapid.pem", *SECRETS):
         (tmp_path / name).write_text("x")
+    (tmp_path / "crm-webhook-secret").write_text(f"whsec_{'A' * 32}")
     (tmp_path / "vip.txt").write_text("+420603123456\n")
     (tmp_path / "ported.csv").write_text("+420603123456,vodafone\n")
     (tmp_path / "closures.ics").write_text(

@@ -33,10 +33,12 @@ def test_every_configuration_in_the_documentation_is_accepted(sample: str, tmp_p
         "viber-token",
         "infobip-key",
         "hook-secret",
+        "mail-password",
         "fullchain.pem",
         "privkey.pem",
     ):
         (tmp_path / name).write_text("x")
+    (tmp_path / "crm-webhook-secret").write_text(f"whsec_{'A' * 32}")
     (tmp_path / "vip.txt").write_text("+420603123456\n")
     (tmp_path / "blocked.txt").write_text("+420603123456\n")
     (tmp_path / "ported.csv").write_text("+420603123456,vodafone\n")

@@ -563,6 +563,47 @@ def test_applications_are_shown_with_what_waits_for_them(gateway: Gateway) -> No
     ]
 
 
+CRM = {
+    "name": "crm",
+    "place": "crm.example.org",
+    "state": "stopped",
+    "reason": "it answered 410",
+    "waiting": 3,
+    "dead": 1,
+}
+
+
+def test_webhooks_are_shown_tried_and_resumed(gateway: Gateway) -> None:
+    assert gateway.ask("GET", "/v1/webhooks").json["items"] == [CRM]
+    assert gateway.ask("POST", "/v1/webhooks/crm/test").json == {"good": True, "findings": ["it answered 204"]}
+    assert gateway.ask("POST", "/v1/webhooks/crm/resume").json == CRM | {"state": "on", "reason": None}
+    for what in ("test", "resume"):
+        assert gateway.ask("POST", f"/v1/webhooks/pizza/{what}").status == 404
+
+
+def test_texts_that_were_not_handed_on_are_listed_by_pages_without_what_they_say(gateway: Gateway) -> None:
+    page = gateway.ask("GET", "/v1/inbound/dead?limit=1").json
+    (item,) = page["items"]
+    assert item == {
+        "id": "8",
+        "target": "webhook:crm",
+        "why": "rule all",
+        "line": "sms-o2",
+        "at": item["at"],
+        "tries": 10,
+        "died_at": item["died_at"],
+        "reason": "it answered 500",
+    }
+    rest = gateway.ask("GET", f"/v1/inbound/dead?after={page['next']}").json
+    assert ([one["id"] for one in rest["items"]], rest["next"]) == (["7"], None)
+    assert gateway.ask("GET", "/v1/inbound/dead?after=x").faults.keys() == {"/after"}
+
+
+def test_a_text_is_handed_on_again_unless_its_target_is_gone(gateway: Gateway) -> None:
+    statuses = [gateway.ask("POST", f"/v1/inbound/dead/{id_}/resend").status for id_ in ("8", "7", "9")]
+    assert statuses == [204, 409, 404]
+
+
 def test_a_wait_for_texts_that_do_not_come_answers_with_none_and_the_same_cursor(gateway: Gateway) -> None:
     connection = gateway.begin("GET", "/v1/inbound?after=7&wait=2")
     gateway.time.pump([1, 1, 1])

@@ -18,7 +18,8 @@ READERS = frozenset({"crm", "erp", "pizza"})
 
 def router(*rules: InboundRule, default: str | None = None, window: int = 72 * HOUR, **config: object) -> InboundRouter:
     options = Config(inbound=rules, **config)  # type: ignore[arg-type]
-    return InboundRouter(options, "CZ", ("registration", "info"), lambda sender: window, default)
+    known = ("registration", "info")
+    return InboundRouter(options, "CZ", known, lambda sender: window, default, webhooks=("hook",), takes_mail=True)
 
 
 def text(words: str, from_: str = NUMBER, line: str = "sms-o2") -> InboundText:
@@ -191,3 +192,36 @@ def test_every_look_is_told_in_its_order() -> None:
         ("last sender", "nobody has written to this number"),
         ("default", "there is none"),
     ]
+
+
+# Webhooks and mailboxes
+
+
+@pytest.mark.parametrize(
+    ("to", "words", "target", "verdict"),
+    [
+        ("webhook:hook", "for x", "webhook:hook", "matches: webhook:hook"),
+        ("webhook:$1", "for hook", "webhook:hook", "matches: webhook:hook"),
+        ("webhook:$1", "for pizza", None, "matches, but there is no webhook 'pizza'"),
+        ("webhook:pizza", "for x", None, "matches, but there is no webhook 'pizza'"),
+        ("mail:office@Example.org", "for x", "mail:office@example.org", "matches: mail:office@example.org"),
+        ("mail:$1@example.org", "for jan.novak", "mail:jan.novak@example.org", "matches: mail:jan.novak@example.org"),
+        ("mail:$1@example.org", "for a@b", None, "matches, but 'a@b@example.org' is no e-mail address"),
+        ("mail:$1@example.org", "for a, b", None, "matches, but 'a, b@example.org' is no e-mail address"),
+        ("mail:$1", "for a@b.example,c@d.example", None, "matches, but 'a@b.example,c@d.example' is no e-mail address"),
+        ("mail:$1@example.org", "for a\r\nb", None, "matches, but 'a\\r\\nb@example.org' is no e-mail address"),
+    ],
+)
+def test_what_a_text_puts_into_a_target_must_lead_somewhere_there_too(
+    to: str, words: str, target: str | None, verdict: str
+) -> None:
+    route = router(rule(to, r"(?s)^for (.*)")).explain(text(words), facts())
+    assert targets(route) == ([] if target is None else [target])
+    assert ("rule r", verdict) in [(step.step, step.verdict) for step in route.steps]
+
+
+def test_without_a_relay_nothing_goes_by_mail() -> None:
+    options = Config(inbound=(rule("mail:a@example.org"),))
+    route = InboundRouter(options, "CZ", (), lambda sender: 0, None).explain(text("x"), facts())
+    assert targets(route) == []
+    assert route.steps[1].verdict == "matches, but there is no mail relay"
