@@ -127,11 +127,13 @@ class PeerStage:
         self._numbers = count(1)
 
     def __enter__(self) -> Self:
-        self.daemon.run()
-        key = self.daemon.new_key()
-        self.gateway = self.daemon.gateway(key)
-        accepted = [name for name in self.accounts if name != "refused"]
-        eventually(lambda: all(self.line(name)["state"] == "up" for name in accepted), "every line is bound")
+        try:
+            self.daemon.run()
+            self.gateway = self.daemon.gateway(self.daemon.new_key())
+            eventually(lambda: all(map(self._has_settled, self.accounts)), "every line is bound, or refused")
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -151,6 +153,9 @@ class PeerStage:
     def binds(self, account: str) -> list[str]:
         """The binds of an account so far."""
         return [one["kind"] for one in self.of(account, "bound")]
+
+    def _has_settled(self, account: str) -> bool:
+        return bool(self.line(account)["state"] == ("down" if account == "refused" else "up"))
 
     def line(self, account: str) -> dict[str, Any]:
         """The line as the daemon shows it."""

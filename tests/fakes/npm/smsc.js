@@ -144,7 +144,9 @@ const orders = {
   nonsense: (account) => account.receiver.socket.write(NONSENSE),
 };
 
-readline.createInterface({ input: process.stdin }).on("line", (line) => {
+const input = readline.createInterface({ input: process.stdin });
+input.on("close", () => process.exit());
+input.on("line", (line) => {
   const order = JSON.parse(line);
   orders[order.do](accountOf(order.account), order);
   say("done", { order: order.do, account: order.account });
