@@ -58,7 +58,7 @@ class Archive:
             permission=ADMIN,
             summary="Erase a number that is nobody's: cancel what is under way, then forget all that tells of it",
             answer=Erased,
-            problems=("conflict",),
+            problems=("conflict", "invalid"),
             parameters={"number": Number},
         )(self.erase_number)
 

@@ -103,6 +103,7 @@ class Operations:
             summary="Messages that did not arrive and will not be tried again",
             query=PageQuery,
             answer=Page[MessageItem],
+            problems=("disk_full",),
         )(self.dead)
         api.route(
             "POST",

@@ -14,6 +14,8 @@ from datasms_daemon.rules.search import words_of
 from datasms_daemon.web.problems import HttpProblem
 from datasms_daemon.web.routes import Call, Reply
 
+_PROBLEMS = ("disk_full",)
+"""Nobody reads others' messages without its being noted."""
 _SAME = (
     "status", "person", "priority", "line", "reference", "class_", "code", "cost_centre", "after", "limit",
 )  # fmt: skip
@@ -37,6 +39,7 @@ class Search:
             query=MessagesQuery,
             answer=Page[MessageItem],
             media=MEDIA,
+            problems=_PROBLEMS,
         )(self.messages)
         api.route(
             "GET",
@@ -46,6 +49,7 @@ class Search:
             query=MessagesQuery,
             answer=Page[ArchivedMessage],
             media=MEDIA,
+            problems=_PROBLEMS,
         )(self.texts)
         api.route(
             "GET",
@@ -55,6 +59,7 @@ class Search:
             query=ArchivedInboundQuery,
             answer=Page[ArchivedInboundView],
             media=MEDIA,
+            problems=_PROBLEMS,
         )(self.inbound)
 
     async def messages(self, call: Call[Key, None, MessagesQuery]) -> Page[MessageItem] | Reply:

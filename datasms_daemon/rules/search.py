@@ -30,7 +30,7 @@ def fold(text: str) -> str:
     # Most texts are of this kind, and a search reads very many.
     if _OTHER.search(apart) is None:
         return apart.encode("ascii", "ignore").decode("ascii").lower()
-    return _MARKS.sub("", unicodedata.normalize("NFKD", apart.casefold())).translate(_STROKES)
+    return _MARKS.sub("", apart.casefold()).translate(_STROKES)
 
 
 def words_of(asked: str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from msgspec import Struct
 from datasms_daemon.model import Device, MessageId, PersonId, Progress
 from datasms_daemon.rules import audit as chain
 from datasms_daemon.rules import lifecycle
+from datasms_daemon.rules.inbound import FORWARD, PERSON
 from datasms_daemon.store import audit, directory, messages, retention
 from datasms_daemon.store import retention_statements as sql
 from datasms_daemon.store.writer import Db
@@ -127,6 +128,7 @@ def erase_person(db: Db, person: PersonId) -> tuple[Device, ...]:
     devices = directory.devices(db, person)
     db.execute(sql.DELETE_REGISTRATIONS_OF, {"person": person})
     db.execute(sql.DELETE_INBOUND_OF, {"person": person})
+    _hide_target(db, f"{FORWARD}{PERSON}", person)
     for value in (person, *(device.id for device in devices)):
         audit.erase(db, value)
     directory.delete_person(db, person)
@@ -141,7 +143,14 @@ def disown(db: Db, number: str) -> None:
 def erase_number(db: Db, number: str) -> None:
     """Forgets what else stands under a number: texts from it, receipts that fit nothing, answers that name it."""
     db.execute(sql.DELETE_INBOUND_FROM, {"number": number})
+    _hide_target(db, FORWARD, number)
     db.execute(sql.DELETE_PARTS_FROM, {"number": number})
     db.execute(sql.DELETE_UNMATCHED_OF, {"number": number})
     db.execute(sql.HIDE_ANSWERS, {"number": number, "hidden": chain.erased(db.audit_key, number)})
     audit.erase(db, number)
+
+
+def _hide_target(db: Db, kind: str, value: str) -> None:
+    """What others wrote and a rule forwards there stays theirs, and goes there no more."""
+    hidden = chain.erased(db.audit_key, value)
+    db.execute(sql.HIDE_TARGET, {"target": f"{kind}{value}", "hidden": f"{kind}{hidden}"})

@@ -71,6 +71,9 @@ DELETE FROM inbound
 WHERE person = :person
     OR lower(target) IN (SELECT 'mail:' || lower(email) FROM persons WHERE id = :person AND email IS NOT NULL)
 """
+HIDE_TARGET = """
+UPDATE inbound SET target = :hidden, due_at = NULL, effect = coalesce(effect, 'erased') WHERE target = :target
+"""
 DELETE_REGISTRATIONS_OF = """
 DELETE FROM registrations
 WHERE person = :person OR device IN (SELECT id FROM devices WHERE person = :person)

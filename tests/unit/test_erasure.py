@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from datasms_daemon import assembly
 from datasms_daemon.interfaces import ILine
 from datasms_daemon.model import (
+    Destination,
     Device,
     DeviceId,
     Erased,
@@ -136,6 +137,9 @@ class World:
             text = "kept text" if person == OTHER else "canary from outside"
             received = InboundText(LineName("sms-a"), from_, "+420603000000", text, now, str(n))
             inbound.add(db, received, None, person)
+        received = InboundText(LineName("sms-a"), OTHER_NUMBER, "+420603000000", "kept text", now, "forwarded")
+        for n, to in enumerate((NUMBER, f"person:{WHO}", OTHER_NUMBER)):
+            inbound.add(db, received, Destination(f"forward:{to}", "kept text", "rule"), OTHER, n, now + 3_600_000)
         waiting = NewRegistration(
             "fcm", {"token": "canary-waiting-token"}, {}, "canary phone name", "", "", "192.0.2.1"
         )
@@ -201,6 +205,18 @@ def test_who_looked_for_the_person_before_leaves_nothing_that_tells_of_him(world
     shown = done(Deferred.fromCoroutine(search.messages(MessageQuery(), "local", "texts read"))).items
     assert [one.message.text for one in shown] == ["kept text", "", "", ""]
     assert done(Deferred.fromCoroutine(search.inbound(inbound_query, "local", "inbound texts read"))).items == ()
+
+
+def test_what_was_still_to_be_forwarded_to_the_person_goes_nowhere(world: World) -> None:
+    world.erase()
+    statement = "SELECT target, effect, due_at IS NULL FROM inbound WHERE key = 'forwarded' ORDER BY n"
+    rows = done(world.daemon.store.read(lambda db: db.execute(statement).fetchall()))
+    who, number = done(world.daemon.store.write(lambda db: erasure.hashes(db, WHO, (NUMBER,))))
+    assert rows == [
+        (f"forward:{number}", "erased", 1),
+        (f"forward:person:{who}", "erased", 1),
+        (f"forward:{OTHER_NUMBER}", None, 0),
+    ]
 
 
 def test_what_was_under_way_is_cancelled_and_never_sent(world: World) -> None:

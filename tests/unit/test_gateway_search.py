@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from datasms_daemon.gateway.archive_records import ArchivedMessage
 from datasms_daemon.gateway.http_api import make_site
@@ -42,7 +43,7 @@ class Gateway(Client):
         answer = self.ask("POST", "/v1/messages", {"to": [NUMBER], "text": text, **fields}, secret=secret)
         return MessageId(answer.json["messages"][0]["id"])
 
-    def texts(self, query: str = "", secret: str | None = None) -> list[str]:
+    def texts(self, query: str = "", secret: str | None = None) -> list[str | None]:
         """The texts of what is answered."""
         return [item["text"] for item in self.ask("GET", f"{MESSAGES}{query}", secret=secret).json["items"]]
 
@@ -184,3 +185,10 @@ def test_the_cursor_of_lines_is_in_a_header(gateway: Gateway) -> None:
     ids = [gateway.sent(str(n)) for n in range(3)]
     answer: Response = gateway.ask("GET", f"{MESSAGES}?limit=2", Accept="application/x-ndjson")
     assert answer.headers["link"] == f'<?after={ids[1]}>; rel="next"'
+
+
+def test_a_text_that_is_not_kept_is_null(gateway: Gateway) -> None:
+    id_ = gateway.sent("x")
+    dossier = gateway.core.dossiers[id_]
+    gateway.core.dossiers[id_] = replace(dossier, message=replace(dossier.message, text=""))
+    assert gateway.texts() == [None]
