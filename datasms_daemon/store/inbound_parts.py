@@ -35,8 +35,8 @@ def add(db: Db, part: InboundPart, due_at: int) -> list[Whole]:
     if same_place == [part.octets]:
         # After a crash between commit and answer the key of a repeat may be another one.
         return []
-    if same_place:
-        # The reference is in use again: what came before will not be completed any more.
+    if same_place or (present and present[0][1] <= part.at):
+        # The reference is in use again, or the time is over: what came before will not be completed any more.
         closed.append((part.line, present[0][0]))
         close(db, closed[0], part.at)
         present = []

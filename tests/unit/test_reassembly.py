@@ -144,6 +144,17 @@ def test_a_reference_used_again_begins_a_new_text(world: World) -> None:
     assert read(world) == [("old[…]", True), ("newer", False)]
 
 
+def test_what_is_overdue_is_not_completed_by_a_new_text_even_while_nothing_is_passed_on(world: World) -> None:
+    """While a restored database is held, what is due waits; the phone's reference may be in use again by then."""
+    world.daemon.parts.deadlines.is_held = True
+    come(world, part(1, b"old ", total=2))
+    world.time.advance(11 * MINUTE_S)
+    come(world, part(2, b"new", total=2))
+    world.daemon.parts.deadlines.is_held = False
+    world.time.advance(12 * MINUTE_S)
+    assert read(world) == [("old […]", True), ("[…]new", True)]
+
+
 def test_parts_of_two_writers_and_of_two_texts_are_kept_apart(world: World) -> None:
     other = "+420777123456"
     come(
