@@ -281,12 +281,13 @@ class Dispatch:
 
     async def _settle(self, facts: LineFacts, handover: Handover, result: HandoverResult) -> Settled | None:
         self._metrics.outcomes.labels(facts.name, OUTCOME_NAMES[type(result.outcome)]).inc()
-        at = self._handed(handover, facts.to_devices and not result.once)
+        at = self._handed(handover, facts.to_devices and not result.once, once=result.once)
         return await self._write(lambda db: units.settle(db, facts, handover, result, at))
 
-    def _handed(self, handover: Handover, drops_repeats: bool) -> Handed:
+    def _handed(self, handover: Handover, drops_repeats: bool, *, once: bool = False) -> Handed:
         backoff = self._backoff(handover.priority)
-        return Handed(self._now_ms(), self._jitter(), handover.urgent, drops_repeats, self._openings(), backoff)
+        now, jitter = self._now_ms(), self._jitter()
+        return Handed(now, jitter, handover.urgent, drops_repeats, self._openings(), backoff, once)
 
     async def _skip(self, name: LineName) -> None:
         """Moves messages on that wait for a line the configuration no longer has."""

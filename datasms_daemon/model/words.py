@@ -107,7 +107,7 @@ class OnUnknown(StrEnum):
 
     WAIT = "wait"  # for a receipt until the deadline, then the next step
     NEXT = "next"  # the next step at once
-    RESEND = "resend"  # again on the same line; only where the client drops repeats
+    RESEND = "resend"  # again on the same line: somebody may get it twice
     REPORT = "report"  # end as ``unknown`` and tell the sender
 
 

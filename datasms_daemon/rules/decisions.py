@@ -53,7 +53,10 @@ class Decision(Record, frozen=True):
 
 
 class Handed(Record, frozen=True):
-    """What surrounds an outcome: the moment, a random number from 0 to 1, and what kind of line and message it was."""
+    """What surrounds an outcome: the moment, a random number from 0 to 1, and what kind of line and message it was.
+
+    ``once``: a service that shows texts itself may have it, so that it is not repeated whatever ``on_unknown`` says.
+    """
 
     now: int
     jitter: float
@@ -61,3 +64,4 @@ class Handed(Record, frozen=True):
     drops_repeats: bool
     openings: Openings
     backoff: Backoff = Backoff()
+    once: bool = False

@@ -143,7 +143,8 @@ def handed(progress: Progress, n: int, outcome: Outcome, at: Handed) -> Decision
         case AddressGone():
             return fails(progress, at.now, name, outcome.reason, "address_gone", at.openings)
         case LineDown():
-            following = steps.entering(progress, progress.step + 1, at.now, at.openings)
+            first = steps.after(progress, untaken=not progress.unsure)
+            following = steps.entering(progress, first, at.now, at.openings)
             if following is not None and not following.progress.held:
                 return fails(progress, at.now, name, outcome.reason, "line_down", at.openings)
             # Nothing else may take it now: the line may be back before its deadline.
@@ -300,7 +301,8 @@ def _unknown(progress: Progress, outcome: Unknown, at: Handed) -> Decision:
         closed = _closing(progress, at.now, AttemptState.UNKNOWN, "unknown", outcome.reason)
         event = _event(at.now, "unknown", attempt=progress.attempt, reason=outcome.reason)
         return _next(progress, at.now, "unknown_outcome", event, closed, at.openings, ambiguous=True)
-    if at.drops_repeats and not steps.is_exhausted(progress):
+    is_repeated = at.drops_repeats or (policy is OnUnknown.RESEND and not at.once)
+    if is_repeated and not steps.is_exhausted(progress):
         again = _again(replace(progress, unsure=True), "unknown", outcome.reason, None, at)
         closed = again.attempt and replace(again.attempt, state=AttemptState.UNKNOWN)
         return replace(again, attempt=closed)

@@ -79,6 +79,15 @@ def test_a_message_that_was_accepted_goes_past_the_backup_at_its_deadline() -> N
     assert timed_out.progress.ready == "last"
 
 
+@pytest.mark.parametrize("once", [True, False])
+def test_what_a_service_may_have_shown_is_not_repeated_whatever_a_rule_wants(once: bool) -> None:
+    step = Step(LineName("main"), WAIT, on_unknown=OnUnknown.RESEND)
+    at = Handed(NOW, 0.5, False, drops_repeats=False, openings=ALWAYS_OPEN, once=once)
+    progress = sending(step)
+    after_it = lifecycle.handed(progress, progress.attempt, Unknown("cut"), at).progress
+    assert after_it.state is (MessageState.WAITING if once else MessageState.QUEUED)
+
+
 def test_an_unknown_outcome_never_goes_to_a_backup() -> None:
     step = Step(LineName("main"), WAIT, on_unknown=OnUnknown.NEXT)
     assert after(sending(step, BACKUP, LAST), Unknown("time limit")).ready == "last"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
 from datasms_daemon.config.kinds import Duration
@@ -313,6 +314,22 @@ def test_the_policy_for_unknown_outcomes_decides(tmp_path: Path, policy: OnUnkno
     id_ = world.send()
     assert world.state(id_) is state
     assert world.sms.taken[id_] == (1 if policy is OnUnknown.NEXT else 0)
+
+
+@pytest.mark.parametrize("crashes", [True, False])
+def test_a_rule_may_want_an_sms_sent_again_when_nobody_knows(tmp_path: Path, crashes: bool) -> None:
+    """Rather two than none; the receipt of any of them will do."""
+    world = World(tmp_path, replace(SMS, on_unknown=OnUnknown.RESEND, attempts=3), devices=())
+    world.sms.script = says(Accepted(("x",)), 5.0, taken=True) if crashes else says(Unknown("cut"), taken=True)
+    id_ = world.send()
+    if crashes:
+        world.restart()
+    world.sms.script = says(Accepted(("y",)), taken=True)
+    world.time.advance(60)
+    assert (world.sms.taken[id_], world.state(id_)) == (2, MessageState.WAITING)
+    assert [one.state for one in world.look(id_).attempts] == [AttemptState.UNKNOWN, AttemptState.SENT]
+    world.sms_receipt("y")
+    assert world.state(id_) is MessageState.DELIVERED
 
 
 def test_what_a_line_cannot_carry_moves_on_and_without_another_line_fails(world: World) -> None:
