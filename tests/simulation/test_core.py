@@ -115,6 +115,7 @@ class Simulation:
         self.live: list[MessageId] = []
         self.confirmed: set[MessageId] = set()
         self.accepted: set[MessageId] = set()
+        self.broken: list[str] = []
         self.lives = 0
         self.begin()
         for n in range(PEOPLE):
@@ -161,7 +162,14 @@ class Simulation:
     def begin(self) -> None:
         """A new life of the daemon."""
         self.lives += 1
+        windows = {name: line.window for name, line in self.lines.items()}
+        for line in self.lines.values():
+            line.window = 0
         self.daemon = FakeDaemon(self.config, dict(self.lines), self.time, self.random.randrange(1 << 30))
+        # Nothing leaves before it can be held against the database of this life.
+        for name, line in self.lines.items():
+            line.window = windows[name]
+            self.daemon.parts.dispatch.wake(line.name)
         self.seen["interrupted hand-over"] += self.daemon.interrupted
 
     # --- the steps ---------------------------------------------------------------------------------------------------
@@ -292,6 +300,7 @@ class Simulation:
 
     def check(self, ids: list[MessageId]) -> None:
         """What must hold after each step, for the messages that are not over yet."""
+        assert not self.broken, self.broken
         orphans = done(self.daemon.store.read(messages.orphans))
         assert orphans == 0, "I12: an unfinished message has no next event"
         known = {id_: self.known[id_].progress.gen for id_ in ids if id_ in self.known}
@@ -309,8 +318,9 @@ class Simulation:
         progress = done(self.daemon.store.read(lambda db: messages.progress(db, handover.message)))
         assert progress is not None
         step = progress.plan[progress.step]
-        if step.calendars:
-            assert self.openings.opens(step, self.daemon.now) == self.daemon.now, "handed over while closed"
+        if step.calendars and self.openings.opens(step, self.daemon.now) != self.daemon.now:
+            # An assertion here would be taken for a fault of the driver.
+            self.broken.append(f"{handover.message} handed over while closed")
 
     def check_one(self, id_: MessageId, dossier: Dossier) -> None:
         progress, before = dossier.progress, self.known.get(id_)
