@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred, execute
 
 from datasms_daemon import assembly
-from datasms_daemon.config.load import load_with_warnings
-from datasms_daemon.config.records import LineOptions
 from datasms_daemon.delivery.ways import Way
-from datasms_daemon.interfaces import ILine
-from datasms_daemon.listeners import Listeners
 from datasms_daemon.model import LineName, LineView, Reloaded
-from datasms_daemon.ops.systemd import Notifier
-from datasms_daemon.reloading import Reloading
 from datasms_daemon.store.operations import LineRow
-from tests.fakes.daemon import FakeDaemon, FakeTime, add_person, done, draft
+from tests.fakes.daemon import FakeTime, add_person, done, draft
 from tests.fakes.lines import FakeLine
+from tests.fakes.reloads import Configured
 
 CONFIG = """
 [daemon]
@@ -81,37 +75,23 @@ class World:
         monkeypatch.setattr(assembly, "deferToThreadPool", lambda reactor, pool, work: execute(work))
         monkeypatch.setattr(self.time.reactor, "getThreadPool", lambda: None, raising=False)
         self.write()
-        loaded = load_with_warnings(self.path, {})
-        first: dict[str, ILine] = {options.name: self.line(options) for options in loaded.config.line}
-        self.daemon = FakeDaemon(loaded.config, first, self.time)
-        monkeypatch.setattr(self.daemon.parts, "line", self.line)
-        self.reloading = Reloading(
-            self.path, {}, loaded, self.daemon.parts, cast(Listeners, _Nothing()), cast(Notifier, _Nothing()), _step
-        )
+        self.configured = Configured(self.path, self.time, self.line)
+        self.daemon = self.configured.daemon
         add_person(self.daemon, "phone")
 
     def write(self, name: str = "sms", rate: int = 10) -> None:
         """The file as it is from now on."""
         self.path.write_text(CONFIG.format(state_dir=self.state_dir, name=name, rate=rate), "utf-8")
 
-    def line(self, options: LineOptions) -> TalkingLine:
+    def line(self, name: str) -> TalkingLine:
         """In the place of a driver."""
-        line = TalkingLine(options.name, self.time, self.log, f"{options.name}-{len(self.lines) + 1}")
+        line = TalkingLine(name, self.time, self.log, f"{name}-{len(self.lines) + 1}")
         self.lines.append(line)
         return line
 
     def reload(self) -> Deferred[Reloaded]:
         """As the signal does."""
-        return Deferred.fromCoroutine(self.reloading.reload("signal"))
-
-
-class _Nothing:
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        return lambda *args: None
-
-
-async def _step(what: str, work: Callable[[], Any]) -> None:
-    await work()
+        return self.configured.reload()
 
 
 @pytest.fixture
