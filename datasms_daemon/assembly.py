@@ -81,6 +81,7 @@ from datasms_daemon.ops.ids import IdSource
 from datasms_daemon.ops.metrics import Metrics
 from datasms_daemon.rules.calendars import Calendar
 from datasms_daemon.rules.days import Days
+from datasms_daemon.rules.inbound import InboundRouter
 from datasms_daemon.rules.openings import Openings
 from datasms_daemon.rules.retry import Backoff
 from datasms_daemon.rules.routing import Router
@@ -250,8 +251,9 @@ class Parts:
         calendars: Mapping[str, Calendar],
         numbers: NumberFiles | None = None,
         router: Router | None = None,
+        inbound: InboundRouter | None = None,
     ) -> None:
-        """From now on this configuration holds, with these calendars, number lists and this router of it (None: they
+        """From now on this configuration holds, with these calendars, number lists and these routers of it (None: they
         are made here, which takes its time); its lines are the caller's business."""
         numbers = NumberFiles(config) if numbers is None else numbers
         self.config = config
@@ -259,7 +261,7 @@ class Parts:
         self.openings = Openings(calendars)
         self.wordings = wordings(config)
         self.costs = Costs(config, self.wordings, self._operator_of)
-        self.texts.router = inbound_router(config, numbers)
+        self.texts.router = inbound or inbound_router(config, numbers)
         self.texts.registers = registers(config)
         suffixes = suffixes_of(config)
         for name, way in self.dispatch.ways.items():

@@ -14,6 +14,7 @@ from datasms_daemon.config.calendars import calendars_of
 from datasms_daemon.config.changes import changes, names
 from datasms_daemon.config.load import Loaded, changes_needing_restart, load_with_warnings
 from datasms_daemon.delivery.applications import Makers
+from datasms_daemon.delivery.inbound_rules import inbound_router
 from datasms_daemon.delivery.number_files import NumberFiles
 from datasms_daemon.delivery.targets import Drivers
 from datasms_daemon.delivery.ways import Way
@@ -21,8 +22,10 @@ from datasms_daemon.errors import ConfigError, DatasmsError
 from datasms_daemon.interfaces import ILine, IOperatedChannel
 from datasms_daemon.listeners import Listeners
 from datasms_daemon.model import LineName, Reloaded, RunningConfiguration
+from datasms_daemon.ops.collector import uncollected
 from datasms_daemon.ops.systemd import Notifier
 from datasms_daemon.rules.calendars import Calendar
+from datasms_daemon.rules.inbound import InboundRouter
 from datasms_daemon.rules.routing import Router
 from datasms_daemon.store import operations
 from datasms_daemon.store.operations import LineRow
@@ -39,6 +42,7 @@ class _Made(NamedTuple):
     calendars: Mapping[str, Calendar]
     numbers: NumberFiles
     router: Router
+    inbound: InboundRouter
     makers: Makers
     targets: Drivers
 
@@ -86,7 +90,8 @@ class Reloading:
 
     async def _reload(self, by: str) -> Reloaded:
         try:
-            made = await self._make()
+            with uncollected():
+                made = await self._make()
         except DatasmsError as error:
             problems = tuple(error.problems) if isinstance(error, ConfigError) else (str(error),)
             self._log.error("the new configuration is not used, the old one stays: {why}", why="; ".join(problems))
@@ -114,13 +119,14 @@ class Reloading:
         numbers = await self._parts.numbers_of(config)
         calendars = await self._parts.in_thread(lambda: calendars_of(config))
         router = await self._parts.in_thread(lambda: Router(config, calendars, numbers.lists))
+        inbound = await self._parts.in_thread(lambda: inbound_router(config, numbers))
         old = lines_of(self._config)
         drivers = {
             name: self._parts.line(options) for name, options in lines_of(config).items() if old.get(name) != options
         }
         makers = self._parts.applications.makers(config.application)
         channels, targets = self._parts.channels_of(config), self._parts.targets.drivers(config)
-        made = _Made(loaded, drivers, channels, calendars, numbers, router, makers, targets)
+        made = _Made(loaded, drivers, channels, calendars, numbers, router, inbound, makers, targets)
         self._listeners.reload_certificates()
         return made
 
@@ -130,7 +136,7 @@ class Reloading:
         wanted = lines_of(config)
         self._config = config
         parts.channels.use(made.channels)
-        parts.configure(config, made.calendars, made.numbers, made.router)
+        parts.configure(config, made.calendars, made.numbers, made.router, made.inbound)
         leaving = [way for name, way in parts.dispatch.ways.items() if name not in wanted or name in made.drivers]
         coming = [parts.way(driver, wanted[name], kept.get(name, LineRow())) for name, driver in made.drivers.items()]
         for way in leaving:

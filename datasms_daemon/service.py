@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,6 +20,7 @@ from datasms_daemon.crypto.tls_check import five_certificate_check
 from datasms_daemon.delivery import housekeeping, recovery
 from datasms_daemon.errors import DatasmsError
 from datasms_daemon.listeners import Listeners
+from datasms_daemon.ops import collector
 from datasms_daemon.ops.clock import Clock, wall_ms
 from datasms_daemon.ops.systemd import Notifier
 from datasms_daemon.reloading import Reloading
@@ -117,9 +117,7 @@ class DaemonService(Service):
         await store.write(lambda db: operations.audit(db, clock.now_ms(), "daemon", "started", self._loaded.hash))
         parts.core.set_ready(None)
         self._watch_for_reload()
-        # What is here now stays: the collector need not look at it again, which holds the reactor up.
-        gc.collect()
-        gc.freeze()
+        collector.settle()
         self._announce()
 
     async def _wake(self, parts: Parts) -> None:

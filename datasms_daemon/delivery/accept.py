@@ -13,7 +13,7 @@ from functools import lru_cache
 import msgspec
 from msgspec import structs
 
-from datasms_daemon.config.records import Config
+from datasms_daemon.config.records import Config, SenderOptions
 from datasms_daemon.crypto import binding
 from datasms_daemon.delivery.explaining import Explainer, Moment
 from datasms_daemon.delivery.handover import LineFacts, count_handovers, prepare
@@ -83,13 +83,12 @@ class Acceptance:
         self._router = router
         self._openings = openings
         self._operators = operators
-        self._lists = lists
         self.reads_operator = router.reads_operator
         self.reads_unusable = router.reads_unusable
         self._new_id = new_id
         self._mac_key = mac_key
         self.senders = Senders(config.sender_defaults, config.sender, config.sender_group)
-        self._permission = lru_cache(_REMEMBERED)(self._permitted)
+        self._permission = _permissions(config, self.senders, lists)
         self._classes = Classes(config.class_)
         self._explainer = Explainer(config, self.senders, wordings(config), openings)
         self._recipients = Recipients(
@@ -157,10 +156,6 @@ class Acceptance:
             return Refused(tuple(problems))
         ((target,),) = targets
         return self._routed(submission, draft, target, message.created_at, NO_LINES)
-
-    def _permitted(self, sender: str) -> Permission:
-        options = self.senders.of(sender).options
-        return permission(options, [line.name for line in self._config.line], self._config.alias, self._lists)
 
     def numbers(self, db: Db, submission: Submission) -> list[str]:
         """The phone numbers that a submission would go to."""
@@ -284,6 +279,14 @@ class Acceptance:
             target.to, target.person, routed.rules, steps, (*routed.skipped, *refused), operator,
             self._router.rule_set(operator), limits,
         )  # fmt: skip
+
+
+def _permissions(
+    config: Config, senders: Senders[SenderOptions], lists: Mapping[str, Container[str]]
+) -> Callable[[str], Permission]:
+    """What each sender may do. It knows no acceptance: what a reload replaces must go without a garbage collection."""
+    lines = [line.name for line in config.line]
+    return lru_cache(_REMEMBERED)(lambda sender: permission(senders.of(sender).options, lines, config.alias, lists))
 
 
 def _accepted(now: int, routed: Routed) -> Event:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from twisted.internet.defer import succeed
 from twisted.logger import Logger
@@ -20,6 +21,7 @@ from datasms_daemon.rules.lists import numbers_in, ported_in
 LOOK_EVERY_MS = 15 * SECOND
 
 T = TypeVar("T")
+C = TypeVar("C")
 
 
 class InThread(Protocol):
@@ -28,23 +30,24 @@ class InThread(Protocol):
     def __call__(self, work: Callable[[], T], /) -> Awaitable[T]: ...
 
 
-class _File:
-    """One file; ``take`` is called with each new content and raises ValueError for one that cannot be used."""
+class _File(Generic[C]):
+    """One file; ``parse`` makes of its text what is kept, and raises ValueError for one that cannot be used."""
 
-    def __init__(self, place: str, path: Path, take: Callable[[str], None]) -> None:
+    def __init__(self, place: str, path: Path, parse: Callable[[str], C]) -> None:
         self.place = place
         self.path = path
         self.fault: str | None = None
-        self._take = take
+        self._parse = parse
         self._stamp: object = None
 
-    def look(self) -> None:
-        """Takes what changed; ``fault`` says afterwards why the content of before had to stay."""
+    def look(self) -> C | None:
+        """What changed; None: nothing, or ``fault`` says why the content of before has to stay."""
+        new = None
         try:
             status = self.path.stat()
             stamp = status.st_mtime_ns, status.st_size, status.st_ino
             if stamp != self._stamp:
-                self._take(self.path.read_text("utf-8"))
+                new = self._parse(self.path.read_text("utf-8"))
                 self._stamp = stamp
             self.fault = None
         except OSError as error:
@@ -53,6 +56,7 @@ class _File:
             self.fault = "is no UTF-8 text"
         except ValueError as error:
             self.fault = str(error)
+        return new
 
 
 class NumberFiles:
@@ -66,12 +70,20 @@ class NumberFiles:
     def __init__(self, config: Config) -> None:
         self.lists: dict[str, frozenset[str]] = {}
         self.ported: dict[str, str] = {}
-        self._country = config.daemon.country
         self._looked_at: int | None = None
         self._is_looking = False
-        self._files = [self._list(name, options.file) for name, options in config.number_list.items()]
+        # Nothing here knows the whole: what a reload replaces must go without a garbage collection.
+        country = config.daemon.country
+        self._lists = {
+            name: _File(f"number_list.{name}", options.file, partial(numbers_in, country=country))
+            for name, options in config.number_list.items()
+        }
+        self._ported: _File[dict[str, str]] | None = None
         if config.portability.file is not None:
-            self._files.append(_File("portability", config.portability.file, self._take_ported))
+            self._ported = _File("portability", config.portability.file, partial(ported_in, country=country))
+        self._files: list[_File[frozenset[str]] | _File[dict[str, str]]] = [*self._lists.values()]
+        if self._ported is not None:
+            self._files.append(self._ported)
         self._look()
         if faults := [f"{file.path} {file.fault}" for file in self._files if file.fault is not None]:
             raise ConfigError(faults)
@@ -104,17 +116,11 @@ class NumberFiles:
                 self._log.info("[{place}] {path} can be read again", place=file.place, path=str(file.path))
 
     def _look(self) -> None:
-        for file in self._files:
-            file.look()
-
-    def _list(self, name: str, path: Path) -> _File:
-        def take(text: str) -> None:
-            self.lists[name] = numbers_in(text, self._country)
-
-        return _File(f"number_list.{name}", path, take)
-
-    def _take_ported(self, text: str) -> None:
-        self.ported = ported_in(text, self._country)
+        for name, file in self._lists.items():
+            if (numbers := file.look()) is not None:
+                self.lists[name] = numbers
+        if self._ported is not None and (ported := self._ported.look()) is not None:
+            self.ported = ported
 
 
 @implementer(IPortability)
