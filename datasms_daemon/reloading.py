@@ -102,7 +102,7 @@ class Reloading:
             self._log.warn("{warning}", warning=warning)
         different = changes(self._config, loaded.config)
         await self._use(made)
-        await self._parts.look_again()
+        await self._step("looking again at what is held", self._look_again)
         await self._parts.applications.use(loaded.config.application, made.makers)
         await self._parts.targets.use(loaded.config, made.targets)
         self._noted = (loaded.hash, self._parts.clock.now_ms(), by)
@@ -149,6 +149,9 @@ class Reloading:
         await self._stop(way for way in leaving if not way.facts.to_devices)
         self._start(way for way in coming if not way.facts.to_devices)
         await self._stop(way for way in leaving if way.facts.to_devices)
+
+    async def _look_again(self) -> None:
+        await self._parts.look_again()
 
     def _start(self, ways: Iterable[Way]) -> None:
         for way in ways:

@@ -14,6 +14,7 @@ from datasms_daemon.model import (
     MessageId,
     ReceiptState,
 )
+from datasms_daemon.rules import audit as chain
 from datasms_daemon.store import messages
 from datasms_daemon.store import statements as sql
 from datasms_daemon.store.writer import Db
@@ -45,12 +46,14 @@ def add_parts(db: Db, line: LineName, id_: MessageId, n: int, provider_ids: Sequ
 
 
 def match(db: Db, receipt: LineReceipt) -> Matched | None:
-    """The attempt a receipt speaks of, by line, id and number (I21); its part's state is kept. None: nothing fits."""
+    """The attempt a receipt speaks of, by line, id and number (I21), even if that was erased; its part's state is kept.
+    None: nothing fits."""
     for provider_id in receipt.provider_ids:
         values = {
             "line": receipt.line,
             "provider_id": provider_id,
             "to": receipt.to,
+            "hidden": None if receipt.to is None else chain.erased(db.audit_key, receipt.to),
             "since": receipt.at - MATCH_MS,
         }
         row = db.execute(sql.SELECT_PART, values).fetchone()

@@ -91,7 +91,7 @@ VALUES (:line, :provider_id, :message, :n, :part, :sent_at)
 SELECT_PART = """
 SELECT p.message, p.n, p.part, p.state FROM parts p JOIN messages m ON m.id = p.message
 WHERE p.line = :line AND p.provider_id = :provider_id AND p.sent_at >= :since
-    AND (:to IS NULL OR m.recipient = :to)
+    AND (:to IS NULL OR m.recipient IN (:to, :hidden))
 ORDER BY p.sent_at DESC LIMIT 1
 """
 UPDATE_PART = "UPDATE parts SET state = :state WHERE message = :message AND n = :n AND part = :part"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 
 from datasms_daemon.assembly import lines_of
 from datasms_daemon.config.load import load_with_warnings
@@ -42,4 +43,7 @@ class _Nothing:
 
 
 async def _step(what: str, work: Callable[[], Any]) -> None:
-    await work()
+    try:
+        await work()
+    except Exception:
+        Logger().failure("{what} failed", what=what)

@@ -113,9 +113,10 @@ class Life:
         self.check()
 
     def open_question(self, until: int) -> bool:
-        """Whether nobody knows what became of a try of the step before ``until``, or of its line's backups."""
+        """Whether the line of the step before ``until``, or one of its backups, took a try or may have."""
         first = max(n for n in range(until) if n == 0 or not self.progress.plan[n].backup)
-        return any(one.state is AttemptState.UNKNOWN and first <= one.step < until for one in self.attempts.values())
+        tries = [one for one in self.attempts.values() if first <= one.step < until]
+        return any(one.state is AttemptState.UNKNOWN or one.outcome == "accepted" for one in tries)
 
     def write(self, change: AttemptChange) -> None:
         """As the store's UPDATE does."""

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from datasms_daemon import assembly
 from datasms_daemon.interfaces import ILine
 from datasms_daemon.model import (
+    AttemptState,
     Destination,
     Device,
     DeviceId,
@@ -20,6 +21,7 @@ from datasms_daemon.model import (
     InboundSearch,
     InboundText,
     LineName,
+    LineReceipt,
     LineText,
     MessageId,
     MessageQuery,
@@ -27,6 +29,7 @@ from datasms_daemon.model import (
     NewRegistration,
     Person,
     PersonId,
+    ReceiptState,
     StoredAttachment,
 )
 from datasms_daemon.store import attachments, audit, directory, erasure, inbound, opening, operations, registrations
@@ -229,6 +232,19 @@ def test_what_was_under_way_is_cancelled_and_never_sent(world: World) -> None:
     dossier = done(Deferred.fromCoroutine(world.daemon.parts.core.dossier(world.waiting, None)))
     assert dossier is not None
     assert dossier.progress.state is MessageState.CANCELLED
+
+
+def test_a_receipt_that_comes_after_the_erasure_brings_no_number_back(world: World) -> None:
+    """It finds its message and is not kept for one that is still to come."""
+    id_ = world.send("canary text 4", lines=("sms-a",))
+    world.erase()
+    state, now = ReceiptState.DELIVERED, world.daemon.now
+    receipt = LineReceipt(LineName("sms-a"), (f"{id_}/1",), state, now, NUMBER)
+    done(Deferred.fromCoroutine(world.daemon.parts.receipts.from_line(receipt)))
+    assert done(world.daemon.store.read(lambda db: db.execute("SELECT count(*) FROM receipts").fetchone()[0])) == 0
+    dossier = done(Deferred.fromCoroutine(world.daemon.parts.core.dossier(id_, None)))
+    assert dossier is not None
+    assert [one.state for one in dossier.attempts] == [AttemptState.DELIVERED]
 
 
 def test_the_audit_log_holds_and_tells_only_that_somebody_was_erased(world: World) -> None:

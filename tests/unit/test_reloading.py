@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, execute
 
 from datasms_daemon import assembly
 from datasms_daemon.delivery.ways import Way
+from datasms_daemon.errors import DiskFull
 from datasms_daemon.model import LineName, LineView, Reloaded
 from datasms_daemon.store.operations import LineRow
 from tests.fakes.daemon import FakeTime, add_person, done, draft
@@ -157,3 +158,22 @@ def test_what_a_line_sent_today_and_what_is_put_aside_counts_for_the_one_in_its_
     assert way.room(today, world.daemon.now) == 1
     dispatch.release(reserved)
     assert way.room(today, world.daemon.now) == 6
+
+
+def test_a_disk_that_is_full_while_held_messages_are_looked_at_does_not_leave_half_a_reload(
+    world: World, monkeypatch: pytest.MonkeyPatch, logged_failures: list[dict[str, Any]]
+) -> None:
+    """What is held is looked at again when it is due; all else of the file is in use."""
+    used: list[object] = []
+
+    async def full() -> int:
+        raise DiskFull("no room")
+
+    async def use(*asked: object) -> None:
+        used.append(asked)
+
+    monkeypatch.setattr(world.daemon.parts, "look_again", full)
+    monkeypatch.setattr(world.daemon.parts.applications, "use", use)
+    assert done(world.reload()).problems == ()
+    assert len(used) == len(logged_failures) == 1
+    logged_failures.clear()
