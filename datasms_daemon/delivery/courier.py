@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -33,7 +33,7 @@ _WORDS: Mapping[type[object], str] = {Done: "taken", Again: "again", Dead: "dead
 
 
 class Courier:
-    """Carries to one target. ``reason`` is what the last try met; while ``is_stopped`` nothing is tried."""
+    """Carries ``texts`` to one target. ``reason`` is what the last try met; while ``is_stopped`` nothing is tried."""
 
     _log = Logger()
 
@@ -47,15 +47,15 @@ class Courier:
         jitter: Callable[[], float],
         metrics: Metrics,
         due: Callable[[int], None],
-        gone: Callable[[str], None],
+        gone: Callable[[Waiting, str], Awaitable[None]],
     ) -> None:
         """``name`` is ``webhook:NAME``, or ``mail:`` for all addresses. ``due`` is told when there is something to do
-        next, ``gone`` why the target wants nothing any more."""
+        next; ``gone`` notes that the target wants nothing any more, and why, and that the text waits."""
         self.target = target
         self.reason: str | None = None
         self.is_stopped = False
         self._name = name
-        self._texts = inbound.all_of(name) if name.endswith(":") else (name, name)
+        self.texts = inbound.all_of(name) if name.endswith(":") else (name, name)
         self._store = store
         self._reactor = reactor
         self._now_ms = now_ms
@@ -98,7 +98,7 @@ class Courier:
             if free <= 0:
                 # Who ends makes room, and looks again.
                 break
-            for waiting in await self._store.read(partial(inbound.due, targets=self._texts, now=now, limit=free)):
+            for waiting in await self._store.read(partial(inbound.due, targets=self.texts, now=now, limit=free)):
                 claimed = await self._claim(waiting)
                 if claimed is not None:
                     self._begin(claimed)
@@ -153,8 +153,7 @@ class Courier:
                     )  # fmt: skip
             case Stop(reason):
                 self.is_stopped = True
-                await store.write(lambda db: targets.put_off(db, waiting, now, reason))
-                self._gone(reason)
+                await self._gone(waiting, reason)
 
     @property
     def _kind(self) -> str:

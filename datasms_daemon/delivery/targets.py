@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
+from functools import partial
+from typing import NamedTuple, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -19,6 +21,7 @@ from datasms_daemon.ops.metrics import Metrics
 from datasms_daemon.rules.addresses import netloc
 from datasms_daemon.rules.inbound import MAIL, WEBHOOK
 from datasms_daemon.store import inbound, operations, targets
+from datasms_daemon.store.inbound import Waiting
 from datasms_daemon.store.store import Db, Store
 
 Options = Webhook | Mail
@@ -38,6 +41,14 @@ class Make(Protocol):
     def mail(self, options: Mail) -> ITarget:
         """That of the relay."""
         ...
+
+
+class _Counts(NamedTuple):
+    """Of texts by target, and the webhooks that are stopped: the hash of the URL that they had, and why."""
+
+    waiting: Mapping[str, int]
+    dead: Mapping[str, int]
+    stopped: Mapping[str, tuple[str, str]]
 
 
 class Targets:
@@ -95,17 +106,31 @@ class Targets:
 
     async def work(self, now: int) -> int | None:
         """Wakes those who may have texts; when there are more."""
-        for courier in self._couriers.values():
-            courier.wake()
-        return await self._store.read(lambda db: _next_due(db, now))
+        asked = {name: courier.texts for name, courier in self._couriers.items()}
+
+        def unit(db: Db) -> tuple[list[str], int | None]:
+            return [name for name, texts in asked.items() if inbound.due(db, texts, now, 1)], _next_due(db, now)
+
+        busy, following = await self._store.read(unit)
+        for name in busy:
+            if name in self._couriers:
+                self._couriers[name].wake()
+        return following
 
     async def count(self) -> None:
         """Brings the figures up to date."""
-        waiting, dead = await self._store.read(lambda db: (inbound.count_waiting(db), targets.count_dead(db)))
+        counts = await self._store.read(_counts)
+        off = [WEBHOOK + one.name for one in self._off]
+        for meter, found in ((self._metrics.to_hand_on, counts.waiting), (self._metrics.dead_texts, counts.dead)):
+            sums = Counter({_label(name): 0 for name in (*self._options, *off)})
+            for target, count in found.items():
+                if _is_ours(target):
+                    sums[_label(target)] += count
+            meter.clear()
+            for label, count in sums.items():
+                meter.labels(label).set(count)
+        self._metrics.webhook_stopped.clear()
         for name, courier in self._couriers.items():
-            label = name.removesuffix(":")
-            self._metrics.to_hand_on.labels(label).set(_sum(waiting, name))
-            self._metrics.dead_texts.labels(label).set(_sum(dead, name))
             if name.startswith(WEBHOOK):
                 self._metrics.webhook_stopped.labels(name.removeprefix(WEBHOOK)).set(courier.is_stopped)
 
@@ -113,9 +138,9 @@ class Targets:
 
     async def webhooks(self) -> tuple[WebhookView, ...]:
         """Every webhook of the configuration."""
-        waiting, dead = await self._store.read(lambda db: (inbound.count_waiting(db), targets.count_dead(db)))
+        counts = await self._store.read(_counts)
         found = [options for options in self._options.values() if isinstance(options, Webhook)]
-        return tuple(self._view(options, waiting, dead) for options in (*found, *self._off))
+        return tuple(self._view(options, counts) for options in (*found, *self._off))
 
     async def test(self, name: str) -> Verdict | None:
         """Calls a webhook without a text; None: no such webhook is on."""
@@ -137,7 +162,7 @@ class Targets:
 
         await self._store.write(unit)
         courier.is_stopped, courier.reason = False, None
-        courier.wake()
+        self.due(now)
         return next((view for view in await self.webhooks() if view.name == name), None)
 
     async def dead(self, after: int | None, limit: int) -> tuple[DeadText, ...]:
@@ -170,7 +195,7 @@ class Targets:
     def _courier(self, name: str, driver: ITarget) -> Courier:
         return Courier(
             name, driver, self._store, self._reactor, self._now_ms, self._jitter, self._metrics,
-            lambda at: self.due(at), lambda reason: self._gone(name, reason),
+            lambda at: self.due(at), partial(self._gone, name),
         )  # fmt: skip
 
     async def _settle_in(self, new: tuple[str, ...]) -> None:
@@ -189,9 +214,8 @@ class Targets:
         for name, reason in stopped.items():
             self._couriers[name].is_stopped, self._couriers[name].reason = True, reason
         for target, count in buried.items():
-            kind = target if target.startswith(WEBHOOK) else MAIL.removesuffix(":")
             self._log.error(
-                "{count} texts for {target}, which is gone, are not tried any more", count=count, target=kind
+                "{count} texts for {target}, which is gone, are not tried any more", count=count, target=_label(target)
             )
 
     def _is_known(self, target: str) -> bool:
@@ -199,22 +223,27 @@ class Targets:
             return MAIL in self._options
         return target in self._options or any(target == WEBHOOK + one.name for one in self._off)
 
-    def _gone(self, name: str, reason: str) -> None:
+    async def _gone(self, name: str, waiting: Waiting, reason: str) -> None:
         options, now = self._options.get(name), self._now_ms()
-        if not isinstance(options, Webhook):
-            return
-        url_hash = _hash(options)
-        self._log.error("webhook {name} is stopped: {reason}", name=options.name, reason=reason)
-        stopped = self._store.write(lambda db: _stop(db, options.name, url_hash, now, reason))
-        stopped.addErrback(lambda failure: self._log.failure("a stopped webhook was not noted", failure=failure))
 
-    def _view(self, options: Webhook, waiting: Mapping[str, int], dead: Mapping[str, int]) -> WebhookView:
+        def unit(db: Db) -> None:
+            targets.put_off(db, waiting, now, reason)
+            if isinstance(options, Webhook) and targets.stop(db, options.name, _hash(options), now, reason):
+                operations.audit(db, now, "daemon", "webhook stopped", options.name)
+
+        await self._store.write(unit)
+        self._log.error("{target} is stopped: {reason}", target=name, reason=reason)
+
+    def _view(self, options: Webhook, counts: _Counts) -> WebhookView:
         name = WEBHOOK + options.name
-        courier = self._couriers.get(name)
-        state = "off" if courier is None else "stopped" if courier.is_stopped else "on"
-        reason = None if courier is None else courier.reason
+        courier, stopped = self._couriers.get(name), counts.stopped.get(options.name, ("", ""))
+        is_stopped = stopped[0] == _hash(options)
+        state = "off" if courier is None else "stopped" if is_stopped else "on"
+        reason = None if courier is None else stopped[1] if is_stopped else courier.reason
         place = netloc(options.url) or ""
-        return WebhookView(options.name, place, state, reason, waiting.get(name, 0), dead.get(name, 0))
+        return WebhookView(
+            options.name, place, state, reason, counts.waiting.get(name, 0), counts.dead.get(name, 0)
+        )  # fmt: skip
 
 
 def wanted(config: Config) -> dict[str, Options]:
@@ -233,10 +262,13 @@ def _is_ours(target: str) -> bool:
     return target.startswith((WEBHOOK, MAIL))
 
 
-def _sum(counts: Mapping[str, int], name: str) -> int:
-    return sum(
-        count for target, count in counts.items() if target == name or (name == MAIL and target.startswith(MAIL))
-    )
+def _label(target: str) -> str:
+    """In figures and the log: never an address."""
+    return target if target.startswith(WEBHOOK) else MAIL.removesuffix(":")
+
+
+def _counts(db: Db) -> _Counts:
+    return _Counts(inbound.count_waiting(db), targets.count_dead(db), targets.stopped(db))
 
 
 def _next_due(db: Db, now: int) -> int | None:
@@ -247,11 +279,6 @@ def _next_due(db: Db, now: int) -> int | None:
 def _hash(options: Webhook) -> str:
     """Of the URL, which may hold a secret."""
     return hashlib.sha256(options.url.encode()).hexdigest()
-
-
-def _stop(db: Db, name: str, url_hash: str, now: int, reason: str) -> None:
-    if targets.stop(db, name, url_hash, now, reason):
-        operations.audit(db, now, "daemon", "webhook stopped", name)
 
 
 def _still_stopped(db: Db, options: Mapping[str, Options]) -> dict[str, str]:

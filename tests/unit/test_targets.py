@@ -261,7 +261,7 @@ def gone(world: TargetWorld, logged_failures: list[dict[str, Any]]) -> None:
     """The webhook has answered 410."""
     world.of("crm").answer = lambda parcel: TargetGone("it answered 410")
     world.sms("Hello")
-    alarms(logged_failures, "webhook crm is stopped")
+    alarms(logged_failures, "webhook:crm is stopped")
 
 
 def test_a_webhook_that_answers_410_is_not_called_until_it_is_resumed(
@@ -297,6 +297,16 @@ def test_a_stopped_webhook_that_gets_another_address_is_called_again(
     assert (world.view().state, world.of("crm").texts) == ("on", ["Hello"])
 
 
+def test_a_resumed_webhook_of_a_restored_database_waits_for_its_release(
+    world: TargetWorld, logged_failures: list[dict[str, Any]]
+) -> None:
+    gone(world, logged_failures)
+    world.daemon.parts.deadlines.is_held = True
+    done(Deferred.fromCoroutine(world.targets.resume("crm", "op")))
+    world.time.advance(100)
+    assert world.of("crm").texts == ["Hello"]
+
+
 # --- reload ----------------------------------------------------------------------------------------------------------
 
 
@@ -312,6 +322,8 @@ def test_what_waits_for_a_target_that_is_taken_away_is_dead_and_not_dropped(
     alarms(logged_failures, f"1 texts for {label}, which is gone")
     (dead,) = world.dead()
     assert (dead.target, dead.reason, world.waiting()) == (to, REMOVED, {})
+    assert world.metric("datasms_dead_texts", target=label) == 1
+    assert world.metric("datasms_to_hand_on", target=label) is None
     assert done(Deferred.fromCoroutine(world.targets.resend(dead.seq, "op"))) is False
     world.use(before)
     assert done(Deferred.fromCoroutine(world.targets.resend(dead.seq, "op"))) is True
