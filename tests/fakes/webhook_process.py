@@ -1,7 +1,7 @@
 """A receiver of webhooks as a process: ``python webhook_process.py DIRECTORY SECRET`` puts its CA into the directory.
 
-It writes one JSON object a line: ``ready`` with its endpoint and ``call`` for each call that the published library of
-Standard Webhooks has verified; its answer comes a moment later.
+It writes one JSON object a line: ``ready`` with its endpoint and ``call`` for each call that it took: verified by the
+published library of Standard Webhooks, and still there when its answer is ready, a moment later.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from twisted.web.http import Request
 from datasms_daemon.demo.answers import Rendered, answer, late
 from datasms_daemon.demo.https import HttpsService, content
 
-MOMENT_S = 0.03
+MOMENT_S = 0.05
 
 
 def now_ms() -> int:
@@ -43,14 +43,18 @@ class Receiver(HttpsService):
         self._library = Webhook(secret)
 
     def answer(self, request: Request) -> Rendered:
-        """204, a moment after the test was told; 410 for ``/gone``."""
+        """204, or 410 for ``/gone``, in a moment."""
         headers = {
             name.decode().lower(): b",".join(values).decode()
             for name, values in request.requestHeaders.getAllRawHeaders()
         }
         event = self._library.verify(content(request), headers)
-        say("call", id=headers["webhook-id"], type=event["type"], data=event["data"])
-        return late(self.clock, MOMENT_S, answer(410 if request.path == b"/gone" else 204))(request)
+
+        def taken(request: Request) -> Rendered:
+            say("call", id=headers["webhook-id"], type=event["type"], data=event["data"])
+            return answer(410 if request.path == b"/gone" else 204)(request)
+
+        return late(self.clock, MOMENT_S, taken)(request)
 
 
 async def start(directory: Path, secret: str) -> None:
