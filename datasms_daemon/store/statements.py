@@ -179,7 +179,11 @@ INSERT_IDEMPOTENCY = """
 INSERT INTO idempotency (sender, key, body_hash, submission, answer, created_at)
 VALUES (:sender, :key, :body_hash, :submission, :answer, :created_at)
 """
-PURGE_IDEMPOTENCY = "DELETE FROM idempotency WHERE created_at < :before"
+# A text that its application still fails on keeps the one answer it has.
+PURGE_IDEMPOTENCY = """
+DELETE FROM idempotency WHERE created_at < :before
+    AND key NOT IN (SELECT 'reply-' || seq FROM inbound WHERE due_at IS NOT NULL)
+"""
 
 # --- directory -------------------------------------------------------------------------------------------------------
 

@@ -265,6 +265,28 @@ def test_it_answers_a_text_once_however_often_it_is_handed_over(
     logged_failures.clear()
 
 
+def test_a_text_that_it_fails_on_for_weeks_still_has_one_answer(
+    world: AppWorld, logged_failures: list[dict[str, Any]]
+) -> None:
+    """What is answered twice is forgotten after seven days, but not while the text may be handed over again."""
+
+    def script(call: str, about: Any) -> Any:
+        if call == "received":
+            world.ask(world.app.host.reply(about.id, "8-17"))
+            raise KeyError("a bug")
+        return None
+
+    world.app.script = script
+    world.sms("hours")
+    world.reload()
+    world.time.advance(8 * 86_400)
+    world.daemon.beat()
+    world.reload(INFO)
+    assert len(world.texts_received()) > 1
+    assert [text for _, _, text, _ in world.sent()] == ["8-17"]
+    logged_failures.clear()
+
+
 def test_it_is_told_once_that_its_message_has_ended(world: AppWorld) -> None:
     id_ = world.ask(world.app.host.send(NUMBER, "Hello", "high", "k", "r1"))
     again = world.ask(world.app.host.send(NUMBER, "Hello", "high", "k", "r1"))
