@@ -130,13 +130,8 @@ class Parts:
         self.keys = Keys(store, now, new_id, random)
         self._outbound(mac_key)
         self._files = files = Files(state_dir / ATTACHMENTS)
-        self.downloads = Downloads(store, files, now, self.in_thread, mac_key, self._shows_content)
-        numbers = RegistrationNumbers(lambda: self.config, store, now, new_id, random, pepper, self.in_thread)
+        numbers = self._registering(new_id, random, pepper)
         self.backend = self._backend(numbers, random, mac_key)
-        self.notices = Notices(self._acceptance, now, self.dispatch.day, self.changes, self.metrics)
-        self.registration = RegistrationApp(
-            store, now, new_id, pepper, self.in_thread, self._pause, self.notices.write, self._registered,
-        )  # fmt: skip
         self.number_files = NumberFiles(config)
         self.portability = Portability(reactor, now)
         directory = self._inbound(numbers, new_id)
@@ -151,7 +146,6 @@ class Parts:
             self.number_files, self.portability,
         )  # fmt: skip
         self.core.targets = self.targets
-        self.hold = self.core.hold = Hold(store, now, self.dispatch, self.deadlines)
         self._forgetting()
 
     def _acceptance(self) -> Acceptance:
@@ -176,8 +170,20 @@ class Parts:
     def _ticket(self, channel: str, attachment: Attachment, ttl_ms: int) -> str:
         return self.downloads.ticket(channel, attachment, ttl_ms)
 
+    def _registering(self, new_id: Callable[[], str], random: RandomBytes, pepper: bytes) -> RegistrationNumbers:
+        """How devices register, and who is told."""
+        now = self.clock.now_ms
+        self.notices = Notices(self._acceptance, now, self.dispatch.day, self.changes, self.metrics)
+        self.registration = RegistrationApp(
+            self.store, now, new_id, pepper, self.in_thread, self._pause, self.notices.write, self._registered,
+        )  # fmt: skip
+        return RegistrationNumbers(lambda: self.config, self.store, now, new_id, random, pepper, self.in_thread)
+
     def _backend(self, numbers: RegistrationNumbers, random: RandomBytes, mac_key: bytes) -> Backend:
         """What clients are told."""
+        self.downloads = Downloads(
+            self.store, self._files, self.clock.now_ms, self.in_thread, mac_key, self._shows_content
+        )
         return Backend(
             lambda: self.config, self.store, self.clock.now_ms, random, numbers, mac_key, self.receipts, self.presence,
             lambda: self.services.server_keys, lambda call: self.channels.hook(call), lambda: self.wordings,
@@ -188,6 +194,7 @@ class Parts:
         """What is kept, how it is looked through, and what is not kept any longer."""
         listed = ErasureList(database_path(self.config))
         now = self.clock.now_ms
+        self.hold = self.core.hold = Hold(self.store, now, self.dispatch, self.deadlines)
         self.erasure = Erasure(self.store, now, listed, self.in_thread, self._files.remove, self.changes, self._revoked)
         self.archive = self.core.archive = Archive(self.store, now, lambda: self.config, self.erasure)
         self.core.search = Search(self.store, now, self.archive.kept)

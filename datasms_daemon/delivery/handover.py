@@ -94,13 +94,10 @@ def claim(
         if not is_intact(mac_key, sealed):
             moved += messages.apply(db, [lifecycle.tampered(progress, now)], now)
         elif (decision := lifecycle.claim(progress, now, line.lease_ms, openings)) is not None:
-            if decision.attempt is None:
-                moved += messages.apply(db, [decision], now)
-                continue
-            leaving = _leaving(db, line, message)
+            leaving = None if decision.attempt is None else _leaving(db, line, message)
             if not isinstance(leaving, Leaving):
-                reason, code = leaving
-                moved += messages.apply(db, [lifecycle.skip(progress, now, reason, openings, code)], now)
+                skipped = [] if leaving is None else [lifecycle.skip(progress, now, leaving[0], openings, leaving[1])]
+                moved += messages.apply(db, skipped or [decision], now)
                 continue
             messages.apply(db, [decision], now)
             handover = _made(db, message, leaving, line, decision.progress.attempt, is_urgent, shows_text)

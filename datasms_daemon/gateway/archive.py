@@ -44,6 +44,9 @@ class Archive:
             summary="Let a restored database send what is still valid",
             answer=QueueAnswer,
         )(self.release)
+        self._add_erasure_to(api)
+
+    def _add_erasure_to(self, api: GatewayApi) -> None:
         api.route(
             "POST",
             "/v1/persons/<id>/erase",
