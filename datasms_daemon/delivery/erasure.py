@@ -15,6 +15,7 @@ from datasms_daemon.store import directory, erasure, operations
 from datasms_daemon.store.erasure import ErasedMessages, ErasureList
 from datasms_daemon.store.store import Db, Store
 
+BY = "erasures.list"
 MOST = 100
 """Messages a transaction, so that nobody else waits long for the disk."""
 
@@ -72,23 +73,15 @@ class Erasure:
         return await self._erase(found, by) if isinstance(found, _Target) else found
 
     async def catch_up(self) -> int:
-        """Erases again what the list names and this database, a restored one, does not know of; how many."""
+        """Erases again what the list names and this database, a restored one, does not know of; how many.
+
+        A person who has a number that was erased with somebody else, later, stays: the audit log names him.
+        """
         listed = self._list.read()
-
-        def targets(db: Db) -> tuple[frozenset[str], list[_Target]]:
-            missing = erasure.unknown(db, listed)
-            if not missing:
-                return missing, []
-            known = [one for id_ in erasure.persons_of(db, missing) if (one := directory.person(db, id_)) is not None]
-            found = [_Target(one.id, one.numbers, erasure.hashes(db, one.id, one.numbers)) for one in known]
-            others = set(erasure.recipients_of(db, missing)).difference(*(one.numbers for one in known))
-            found += [_Target(None, (number,), ()) for number in others]
-            return missing, [*found, *(_bare(db, number) for number in erasure.bare_numbers_of(db, missing))]
-
         # In the writer, whose connection has the key.
-        missing, found = await self._store.write(targets)
+        missing, found = await self._store.write(lambda db: _missing(db, listed, self._now_ms()))
         for target in found:
-            await self._erase(target, "erasures.list")
+            await self._erase(target, BY)
         if missing:
             now = self._now_ms()
             await self._store.write(lambda db: erasure.remember(db, missing, now))
@@ -125,6 +118,19 @@ class Erasure:
             return erasure.erase_messages(db, ids, now, by), None if ids else _finish(db, target, now, by)
 
         return await self._store.write(unit)
+
+
+def _missing(db: Db, listed: frozenset[str], now: int) -> tuple[frozenset[str], list[_Target]]:
+    missing = erasure.unknown(db, listed)
+    if not missing:
+        return missing, []
+    known = [one for id_ in erasure.persons_of(db, missing) if (one := directory.person(db, id_)) is not None]
+    found = [_Target(one.id, one.numbers, erasure.hashes(db, one.id, one.numbers)) for one in known]
+    owned = erasure.owned(db, missing)
+    found += [_Target(None, (number,), ()) for number in set(erasure.recipients_of(db, missing)) - owned.keys()]
+    for person in sorted(set(owned.values()).difference(one.id for one in known)):
+        operations.audit(db, now, BY, "has a number that was erased with another person", person)
+    return missing, [*found, *(_bare(db, number) for number in erasure.bare_numbers_of(db, missing))]
 
 
 def _bare(db: Db, number: str) -> _Target:

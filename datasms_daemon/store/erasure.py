@@ -63,10 +63,15 @@ def remember(db: Db, erased: Iterable[str], now: int) -> None:
 
 
 def persons_of(db: Db, erased: frozenset[str]) -> list[PersonId]:
-    """The persons here that are meant, by themselves or by one of their numbers."""
-    found = [row[0] for row in db.execute(sql.SELECT_ALL_PERSONS) if chain.erased(db.audit_key, row[0]) in erased]
-    found += [row[1] for row in db.execute(sql.SELECT_ALL_NUMBERS) if chain.erased(db.audit_key, row[0]) in erased]
-    return [PersonId(id_) for id_ in dict.fromkeys(found)]
+    """The persons here that are meant."""
+    rows = db.execute(sql.SELECT_ALL_PERSONS)
+    return [PersonId(row[0]) for row in rows if chain.erased(db.audit_key, row[0]) in erased]
+
+
+def owned(db: Db, erased: frozenset[str]) -> dict[str, PersonId]:
+    """The numbers here that are meant, with the persons that have them."""
+    rows = db.execute(sql.SELECT_ALL_NUMBERS)
+    return {number: person for number, person in rows if chain.erased(db.audit_key, number) in erased}
 
 
 def recipients_of(db: Db, erased: frozenset[str]) -> list[str]:

@@ -292,6 +292,25 @@ def test_a_restored_backup_is_erased_again_before_anything_else(world: World) ->
     assert done(Deferred.fromCoroutine(world.daemon.parts.erasure.catch_up())) == 0
 
 
+def test_who_had_the_number_of_an_erased_person_when_the_backup_was_made_stays(world: World) -> None:
+    """Nobody is erased because he once had a number; the audit log names him, for the case that he is the same."""
+    copy = world.directory / "copy"
+    former = Person(OTHER, "Svoboda", (OTHER_NUMBER, NUMBER))
+    canary = Person(WHO, "Canary Name", (OLD_NUMBER,))
+    done(world.daemon.store.write(lambda db: directory.put_persons(db, [canary, former])))
+    save(world.directory / "datasms.sqlite3", copy)
+    moved = [Person(OTHER, "Svoboda", (OTHER_NUMBER,)), Person(WHO, "Canary Name", (NUMBER, OLD_NUMBER))]
+    done(world.daemon.store.write(lambda db: [directory.put_persons(db, [person]) for person in moved]))
+    world.erase()
+    world.restore(copy)
+    assert world.catch_up() == 1
+    known = done(world.daemon.store.read(lambda db: [directory.person(db, one) for one in (WHO, OTHER)]))
+    assert known == [None, former]
+    noted = "SELECT object FROM audit WHERE what = 'has a number that was erased with another person'"
+    assert done(world.daemon.store.read(lambda db: db.execute(noted).fetchall())) == [(OTHER,)]
+    assert world.catch_up() == 0
+
+
 def test_an_erasure_that_a_crash_cut_short_is_finished_by_the_next_start(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
