@@ -35,11 +35,11 @@ def explain_inbound(session: Session, from_: str | None, lines: tuple[str, ...],
         found = session.client.call(InboundExplanationView, "POST", "/v1/explain/inbound", body=body)
     except Refusal as refusal:
         raise with_values(refusal, body) from refusal
-    session.show(found, lambda: _show(found))
+    session.show(found, lambda: _show(from_, found))
 
 
-def _show(found: InboundExplanationView) -> None:
-    fields([("from", found.person and f"person:{found.person}")])
+def _show(from_: str, found: InboundExplanationView) -> None:
+    fields([("from", from_), ("person", found.person)])
     table(("STEP", "FOUND"), [(step.step, step.verdict) for step in found.steps])
     for one in found.destinations:
         click.echo(printable(f"goes to {one.target} by {one.why}: {one.text}"))

@@ -25,13 +25,14 @@ from twisted.internet.interfaces import (
     IStreamClientEndpoint,
     ITCPTransport,
 )
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from datasms_daemon.crypto.prompt import PromptTls, PromptTlsFactory
 from datasms_daemon.errors import ConfigError, DatasmsError
+from datasms_daemon.ops.factories import quiet
 
 # Whom to trust; None: the system's certificate authorities.
 Authorities = tuple[Certificate, ...] | None
@@ -107,7 +108,7 @@ class VerifiedEndpoint:
         return Deferred.fromCoroutine(self._connect(protocol_factory)).addTimeout(self._timeout_s, self._clock)
 
     async def _connect(self, factory: IProtocolFactory) -> IProtocol:
-        relays = Factory.forProtocol(lambda: _AfterHandshake(factory))
+        relays = quiet(lambda: _AfterHandshake(factory))
         tls = await self._endpoint.connect(PromptTlsFactory(self._peer, True, relays, self._clock))
         assert isinstance(tls, PromptTls)
         assert isinstance(tls.wrappedProtocol, _AfterHandshake)

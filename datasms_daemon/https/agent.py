@@ -11,7 +11,7 @@ from typing import NamedTuple, cast
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IProtocol, IReactorTime, ITCPTransport
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import URI, ResponseDone, ResponseFailed, ResponseNeverReceived
 from twisted.web.http import PotentialDataLoss, _ChunkedTransferDecoder
@@ -20,6 +20,7 @@ from twisted.web.iweb import UNKNOWN_LENGTH, IAgent, IAgentEndpointFactory, ICli
 from zope.interface import Attribute, Interface, implementer
 
 from datasms_daemon.errors import DatasmsError
+from datasms_daemon.ops.factories import quiet
 
 # Below what servers keep idle connections for: one that the server closes just as we write is a false "maybe sent".
 IDLE_TIMEOUT_S = 60.0
@@ -112,9 +113,7 @@ class KeepingAgent:
 
     async def _ask_new(self, uri: URI, head: bytes, exchange: Exchange) -> Response:
         place = (uri.host, uri.port)
-        factory = Factory.forProtocol(lambda: Connection(self, place))
-        factory.noisy = False
-        connection = await self._endpoints.endpointForURI(uri).connect(factory)
+        connection = await self._endpoints.endpointForURI(uri).connect(quiet(lambda: Connection(self, place)))
         assert isinstance(connection, Connection)
         return await connection.ask(head, exchange)
 

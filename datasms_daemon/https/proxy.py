@@ -19,13 +19,14 @@ from twisted.internet.interfaces import (
     IStreamClientEndpoint,
     ITCPTransport,
 )
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from datasms_daemon.errors import ConfigError, DatasmsError
 from datasms_daemon.https.agent import HEAD
 from datasms_daemon.model import Record, Secret
+from datasms_daemon.ops.factories import quiet
 
 HEAD_LIMIT = 8 << 10
 
@@ -86,7 +87,7 @@ class Tunnel:
 
     async def _connect(self, factory: IProtocolFactory) -> IProtocol:
         try:
-            opening = await self._endpoint.connect(Factory.forProtocol(lambda: _Opening(self._request, factory)))
+            opening = await self._endpoint.connect(quiet(lambda: _Opening(self._request, factory)))
         except (ConnectError, DNSLookupError) as problem:
             raise ProxyFailed(f"the proxy cannot be reached: {type(problem).__name__}") from problem
         assert isinstance(opening, _Opening)

@@ -10,7 +10,6 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionClosed
 from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
-from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
@@ -21,6 +20,7 @@ from datasms_daemon.lines.smpp_pdu import BindResponse
 from datasms_daemon.lines.smpp_session import Deliver, SmppSession
 from datasms_daemon.lines.smpp_status import BAD_CREDENTIALS, ROK, status_name
 from datasms_daemon.model import LineState, LineStatus, Unknown
+from datasms_daemon.ops.factories import quiet
 
 STABLE_S = 30.0
 
@@ -96,7 +96,7 @@ class SmppLink:
     async def _connect_and_bind(self) -> float:
         session = SmppSession(self._options, self._reactor, self._deliver)
         try:
-            await self._endpoint.connect(Factory.forProtocol(lambda: session))
+            await self._endpoint.connect(quiet(lambda: session))
         except PeerRefused as refused:
             return self._refused(f"the SMSC's certificate is refused: {refused}")
         except (ConnectError, ConnectTimeout, ConnectionClosed, TlsError, OSError) as problem:

@@ -10,7 +10,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
 from twisted.internet.interfaces import IProtocol, IStreamClientEndpoint
-from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
 from datasms_daemon.config.targets import Mail, port_of
@@ -20,6 +19,7 @@ from datasms_daemon.https.connect import CONNECT_TIMEOUT_S, AddressRefused, Guar
 from datasms_daemon.interfaces import ITarget
 from datasms_daemon.model import NotTaken, Parcel
 from datasms_daemon.model.targets import HandedOn
+from datasms_daemon.ops.factories import quiet
 from datasms_daemon.rules.inbound import MAIL
 from datasms_daemon.targets.letter import letter
 from datasms_daemon.targets.smtp import MailSession
@@ -94,9 +94,7 @@ class MailTarget:
         return MailSession(identity, self._from, to, content, options.username or "", password, self._starttls)
 
     async def _connect(self, session: Callable[[], MailSession]) -> MailSession:
-        factory = Factory.forProtocol(session)
-        factory.noisy = False
-        connecting = self._endpoint.connect(factory)
+        connecting = self._endpoint.connect(quiet(session))
         self._connecting.add(connecting)
         try:
             connected = await connecting

@@ -91,6 +91,7 @@ def test_a_held_line_and_what_would_be_refused_are_told(datasms: Cli) -> None:
 def test_where_a_text_from_outside_would_go_is_shown_step_by_step(datasms: Cli) -> None:
     asked = ("explain", "--inbound", "--from", NUMBER, "--line", "sms")
     told = datasms(*asked, "Alarm pump 3")
+    assert told.splitlines()[0].split() == ["from", NUMBER]
     assert "goes to account:crm by rule alarms: A: pump 3" in told
     assert "opening times" in told
     found = datasms.json(*asked, "hours")

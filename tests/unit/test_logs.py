@@ -10,9 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from twisted.logger import LogEvent, LogLevel
+from twisted.internet.protocol import Factory, Protocol
+from twisted.logger import LogEvent, LogLevel, capturedLogs
 from twisted.python.failure import Failure
 
+from datasms_daemon.ops.factories import quiet
 from datasms_daemon.ops.logs import FIELD_BYTES, JsonObserver, line
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -134,3 +136,13 @@ def test_twistd_takes_it_as_its_logger(tmp_path: Path) -> None:
     levels = [json.loads(each)["level"] for each in lines]
     assert "info" in levels
     assert "critical" in levels
+
+
+def test_a_connection_that_comes_and_goes_is_not_worth_a_line() -> None:
+    told = []
+    for factory in (quiet(Protocol), Factory.forProtocol(Protocol)):
+        with capturedLogs() as lines:
+            factory.doStart()
+            factory.doStop()
+        told.append(len(lines))
+    assert told == [0, 2]
