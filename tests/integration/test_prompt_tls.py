@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -24,10 +25,11 @@ PIECE = bytes(range(256)) * 256
 
 class Speaker(Protocol):
     """Writes so many pieces when it is asked, and again when the connection is gone; ``waits`` tells whether the
-    reactor had something left to write."""
+    reactor had something left to write; ``has_spoken`` is set then, for threads."""
 
     def __init__(self, reactor: Any, pieces: int) -> None:
         self.waits: bool | None = None
+        self.has_spoken = threading.Event()
         self.lost: Deferred[None] = Deferred()
         self._reactor = reactor
         self._pieces = pieces
@@ -37,6 +39,7 @@ class Speaker(Protocol):
         for _ in range(self._pieces):
             cast(ITCPTransport, tls).write(PIECE)
         self.waits = tls.transport in self._reactor.getWriters()
+        self.has_spoken.set()
         if b"bye" in data:
             cast(ITCPTransport, tls).loseConnection()
 
@@ -48,14 +51,16 @@ class Speaker(Protocol):
 class Client:
     """One that trusts the speaker's authority; its calls block, so they belong into a thread."""
 
-    def __init__(self, port: int, context: ssl.SSLContext) -> None:
+    def __init__(self, port: int, context: ssl.SSLContext, has_spoken: threading.Event) -> None:
+        self._has_spoken = has_spoken
         self._port = port
         self._context = context
 
     def whole(self) -> bytes:
-        """Says bye and reads to the end."""
+        """Says bye, and reads to the end once all is written: a fast reader leaves the kernel room for everything."""
         with self._connect() as connection:
             connection.sendall(b"bye")
+            assert self._has_spoken.wait(60)
             return b"".join(iter(lambda: connection.recv(1 << 16), b""))
 
     def cut(self) -> None:
@@ -81,7 +86,7 @@ async def served(reactor: Any, speaker: Speaker) -> AsyncIterator[Client]:
     context = ssl.create_default_context()
     authority.configure_trust(context)
     try:
-        yield Client(port.getHost().port, context)
+        yield Client(port.getHost().port, context, speaker.has_spoken)
         await speaker.lost
     finally:
         await maybeDeferred(port.stopListening)

@@ -27,14 +27,16 @@ def test_the_library_verifies_a_call_with_either_of_two_secrets(text: str) -> No
     [
         (BODY + b" ", {}),
         (BODY, {"webhook-id": "in_2"}),
-        (BODY, {"webhook-timestamp": str(int(time.time()) - 1)}),
+        (BODY, {"webhook-timestamp": "a second before"}),
         (BODY, {"webhook-signature": "v1,AAAA"}),
     ],
 )
 def test_the_library_refuses_a_call_that_was_changed(body: bytes, more: dict[str, str]) -> None:
-    signed = headers(KEYS, "in_1", int(time.time()), BODY)
+    now = int(time.time())
+    signed = headers(KEYS, "in_1", now, BODY)
+    changed = {name: value.replace("a second before", str(now - 1)) for name, value in more.items()}
     with pytest.raises(WebhookVerificationError, match="No matching signature"):
-        Webhook(TEXTS[0]).verify(body, signed | more)
+        Webhook(TEXTS[0]).verify(body, signed | changed)
 
 
 @pytest.mark.parametrize(
