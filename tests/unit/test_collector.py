@@ -41,4 +41,4 @@ def test_what_failed_is_no_matter_of_it() -> None:
     with pytest.raises(ValueError, match="no"), uncollected():
         raise ValueError("no")
     assert gc.isenabled()
-    assert gc.get_freeze_count() == before
+    assert gc.get_freeze_count() <= before
