@@ -9,9 +9,9 @@ import click
 
 from datasms_daemon.cli.output import table
 from datasms_daemon.cli.session import FAILED, Command, Failed, Group, Session
+from datasms_daemon.cli.verdicts import show_verdict
 from datasms_daemon.gateway.records import IssuedAnswer, Items
 from datasms_daemon.model import ChannelView, Verdict
-from datasms_daemon.ops.printable import printable
 from datasms_daemon.web.client import Refusal
 
 T = TypeVar("T")
@@ -36,11 +36,7 @@ def channel_list(session: Session) -> None:
 @click.pass_obj
 def channel_test(session: Session, name: str) -> None:
     """Prove a channel's credentials and settings to its service; reaches nobody. Exit 1 when they are not good."""
-    verdict = _of_channel(session, Verdict, name, "test")
-    lines = ["good" if verdict.good else "NOT GOOD", *(f"  {printable(finding)}" for finding in verdict.findings)]
-    session.show(verdict, lambda: click.echo("\n".join(lines)))
-    if not verdict.good:
-        raise click.exceptions.Exit(FAILED)
+    show_verdict(session, _of_channel(session, Verdict, name, "test"))
 
 
 @channel.command("resume")

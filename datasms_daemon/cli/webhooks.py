@@ -9,10 +9,10 @@ import click
 
 from datasms_daemon.cli.output import local, table
 from datasms_daemon.cli.session import FAILED, Failed, Group, Session
+from datasms_daemon.cli.verdicts import show_verdict
 from datasms_daemon.gateway.inbound_records import DeadTextView
 from datasms_daemon.gateway.records import Items, Page
 from datasms_daemon.model import Verdict, WebhookView
-from datasms_daemon.ops.printable import printable
 from datasms_daemon.web.client import Refusal
 
 T = TypeVar("T")
@@ -34,11 +34,7 @@ def webhook_list(session: Session) -> None:
 @click.pass_obj
 def webhook_test(session: Session, name: str) -> None:
     """Call a webhook with an event of the type webhook.test. Exit 1 when it does not answer well."""
-    verdict = _of_webhook(session, Verdict, name, "test")
-    lines = ["good" if verdict.good else "NOT GOOD", *(f"  {printable(finding)}" for finding in verdict.findings)]
-    session.show(verdict, lambda: click.echo("\n".join(lines)))
-    if not verdict.good:
-        raise click.exceptions.Exit(FAILED)
+    show_verdict(session, _of_webhook(session, Verdict, name, "test"))
 
 
 @webhook.command("resume")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from datasms_daemon.config.kinds import SECOND, Duration, Options
+from datasms_daemon.config.kinds import SECOND, CaFile, Duration, Options, Proxy
 from datasms_daemon.model import Secret
 
 
@@ -31,12 +31,8 @@ class PushChannel(Channel, frozen=True, kw_only=True):
         float | None, Meta(description="Pushes a second; none: as fast as it takes them", gt=0, examples=[100])
     ] = None
     timeout: Annotated[Duration, Meta(description="Whole time for one push, answer included")] = Duration(15 * SECOND)
-    ca_file: Annotated[
-        Path | None, Meta(description="PEM of the CA to trust instead of the system's", examples=["ca.pem"])
-    ] = None
-    proxy: Annotated[
-        str | None, Meta(description="HTTP proxy to go through (CONNECT)", examples=["http://proxy.example.org:3128"])
-    ] = None
+    ca_file: CaFile = None
+    proxy: Proxy = None
     allow_private: Annotated[bool, Meta(description="Allow an endpoint in a private network")] = False
 
 

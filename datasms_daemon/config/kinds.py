@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NewType
+from pathlib import Path
+from typing import Annotated, NewType
 
 import msgspec
+from msgspec import Meta
 
 Duration = NewType("Duration", int)
 """Milliseconds; written ``90s 5m 2h 3d``."""
@@ -13,6 +15,11 @@ Size = NewType("Size", int)
 
 Price = NewType("Price", int)
 """Millionths of the currency's unit; written ``0.9``."""
+
+CaFile = Annotated[Path | None, Meta(description="PEM of the CA to trust instead of the system's", examples=["ca.pem"])]
+Proxy = Annotated[
+    str | None, Meta(description="HTTP proxy to go through (CONNECT)", examples=["http://proxy.example.org:3128"])
+]
 
 SECOND = 1_000
 MINUTE = 60 * SECOND

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from datasms_daemon.config.kinds import MINUTE, SECOND, Duration, Price
+from datasms_daemon.config.kinds import MINUTE, SECOND, CaFile, Duration, Price
 from datasms_daemon.config.texts import LineTextOptions
 from datasms_daemon.model import LineName, Secret
 
@@ -67,9 +66,7 @@ class SmppLine(SmsLine, frozen=True, kw_only=True):
     host: Annotated[str, Meta(description="The SMSC's name or address", examples=["smsc.example.net"])]
     port: Annotated[int, Meta(description="The SMSC's port", ge=1, le=65535)] = 2775
     tls: Annotated[bool, Meta(description="SMPP over TLS, the SMSC's name verified")] = False
-    ca_file: Annotated[
-        Path | None, Meta(description="PEM of the CA to trust instead of the system's", examples=["ca.pem"])
-    ] = None
+    ca_file: CaFile = None
     system_id: Annotated[str, Meta(description="The account at the SMSC", max_length=15, examples=["acme"])]
     password: Annotated[Secret, Meta(description="Its password, at most 8 characters by the standard")] = Secret("")
     system_type: Annotated[str, Meta(description="Given to the SMSC if it asks for one", max_length=12)] = ""

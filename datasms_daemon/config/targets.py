@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from datasms_daemon.config.kinds import SECOND, Duration, Options
+from datasms_daemon.config.kinds import SECOND, CaFile, Duration, Options, Proxy
 from datasms_daemon.model import Secret
 
 
@@ -23,12 +22,8 @@ class Webhook(Options, frozen=True, kw_only=True):
     ] = Secret("")
     enabled: Annotated[bool, Meta(description="Whether it is called; texts wait for it meanwhile")] = True
     timeout: Annotated[Duration, Meta(description="Whole time for one call, answer included")] = Duration(15 * SECOND)
-    ca_file: Annotated[
-        Path | None, Meta(description="PEM of the CA to trust instead of the system's", examples=["ca.pem"])
-    ] = None
-    proxy: Annotated[
-        str | None, Meta(description="HTTP proxy to go through (CONNECT)", examples=["http://proxy.example.org:3128"])
-    ] = None
+    ca_file: CaFile = None
+    proxy: Proxy = None
     allow_private: Annotated[bool, Meta(description="Allow an address in a private network")] = False
 
 
@@ -57,9 +52,7 @@ class Mail(Options, frozen=True, kw_only=True):
     ] = None
     password: Annotated[Secret, Meta(description="The account's password")] = Secret("")
     timeout: Annotated[Duration, Meta(description="Whole time for one mail")] = Duration(30 * SECOND)
-    ca_file: Annotated[
-        Path | None, Meta(description="PEM of the CA to trust instead of the system's", examples=["ca.pem"])
-    ] = None
+    ca_file: CaFile = None
     allow_private: Annotated[bool, Meta(description="Allow a relay on this machine or in a private network")] = False
 
 
