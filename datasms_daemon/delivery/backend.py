@@ -141,13 +141,10 @@ class Backend:
         if known is None:
             if not tokens.well_formed(token, tokens.DEVICE_PREFIX):
                 return None
-            forgotten = self._forgotten
-            known = await self._store.read(lambda db: directory.device_of_token(db, token_hash))
+            known = await self._looked_up(token_hash)
             if known is None:
                 return None
-            if forgotten == self._forgotten:
-                # Otherwise it may have been revoked while we read, and must not be remembered as it was.
-                self._remember(token_hash, known)
+            self._remember(token_hash, known)
         self._seen(token_hash, known)
         return known
 
@@ -250,6 +247,14 @@ class Backend:
         return await self._hook(call)
 
     # --- the inside --------------------------------------------------------------------------------------------------
+
+    async def _looked_up(self, token_hash: str) -> Device | None:
+        """As it is stored; read again when devices changed meanwhile, as it may have been revoked while we read."""
+        known, forgotten = None, -1
+        while forgotten != self._forgotten:
+            forgotten = self._forgotten
+            known = await self._store.read(lambda db: directory.device_of_token(db, token_hash))
+        return known
 
     def _remember(self, token_hash: str, device: Device) -> None:
         if len(self._known) >= MOST_REMEMBERED:

@@ -39,13 +39,16 @@ def remove(db: Db, id_: DeviceId, reach: Reach) -> None:
 
 
 def take(db: Db, id_: DeviceId, wanted: Iterable[Reach]) -> list[DeviceId]:
-    """Takes addresses away from the other devices that have them, which the answer names (I40)."""
+    """Takes addresses away from the other devices that have them, which the answer names, or had them (I40)."""
     former: dict[DeviceId, None] = {}
     for reach in wanted:
-        for holder in holders(db, reach):
-            if holder != id_:
-                lose(db, holder, reach, None)
-                former[holder] = None
+        if (holding := holders(db, reach)) == [id_]:
+            continue
+        for holder in holding:
+            lose(db, holder, reach, None)
+            former[holder] = None
+        for statement in (sql.FORGET_GONE_DEVICES, sql.FORGET_GONE_REACHES):
+            db.execute(statement, {"id": id_} | values_of(reach))
     return list(former)
 
 
@@ -82,8 +85,8 @@ def lose(db: Db, id_: DeviceId, reach: Reach, gone_at: int | None) -> None:
 
 
 def bring_back(db: Db, reach: Reach) -> list[DeviceId]:
-    """The service was wrong, or its user came back: the device that had the address has it again. None, where somebody
-    has it now or nobody ever had."""
+    """The service was wrong, or its user came back: the device that had the address last has it again. None, where
+    somebody has it now, or whoever had it last lost it otherwise."""
     if holders(db, reach):
         return []
     values = values_of(reach)

@@ -296,12 +296,21 @@ HOLD_CHANNEL = """
 INSERT INTO channels (name, held_at) VALUES (:channel, :now) ON CONFLICT (name) DO UPDATE SET held_at = :now
 """
 RESUME_CHANNEL = "UPDATE channels SET held_at = NULL, resumed_at = :now WHERE name = :channel AND held_at > :since"
-# The newest of those that had the address and were retired for it.
+# The newest of those that were retired because their service called the address gone.
 REACTIVATE = """
 UPDATE devices SET state = 'active', gone_at = NULL WHERE id = (
-    SELECT id FROM devices WHERE channel = :channel AND address = :address AND state = 'retired'
+    SELECT id FROM devices
+    WHERE channel = :channel AND address = :address AND state = 'retired' AND gone_at IS NOT NULL
     ORDER BY id DESC LIMIT 1
 ) RETURNING id
+"""
+# What another device has taken over since it was gone must not come back when that one loses it.
+FORGET_GONE_DEVICES = """
+UPDATE devices SET gone_at = NULL
+WHERE channel = :channel AND address = :address AND state = 'retired' AND id <> :id AND gone_at IS NOT NULL
+"""
+FORGET_GONE_REACHES = """
+DELETE FROM reaches WHERE channel = :channel AND address = :address AND device <> :id AND gone_at IS NOT NULL
 """
 SELECT_GONE_REACH = """
 SELECT r.device, r.position, d.state, d.channel, d.address, d.gone_at

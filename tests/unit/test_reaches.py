@@ -300,6 +300,22 @@ def test_a_way_that_somebody_else_has_now_does_not_come_back(world: World) -> No
     assert (world.device().reaches, world.device(TWO).reaches) == ((FCM, WEB), (VIBER,))
 
 
+@pytest.mark.parametrize("had", [(VIBER,), (VIBER, FCM), (FCM, VIBER)])
+@pytest.mark.parametrize("was_gone", [False, True])
+def test_a_way_that_somebody_else_had_since_never_comes_back(
+    tmp_path: Path, had: tuple[Reach, ...], was_gone: bool
+) -> None:
+    """I40: who writes after its last holder was revoked is that one, not the person who had the address before."""
+    world = World(tmp_path, *had)
+    if was_gone:
+        world.gone(VIBER)
+    world.add(TWO, VIBER)
+    done(world.daemon.store.write(lambda db: directory.revoke(db, TWO)))
+    assert world.back(VIBER) == (None, [])
+    device = world.device()
+    assert device.state is not DeviceState.ACTIVE or device.reaches == (FCM,)
+
+
 @pytest.mark.parametrize("first", ["fcm", "viber"])
 def test_a_message_that_may_have_arrived_is_not_repeated_where_any_channel_shows_it(tmp_path: Path, first: str) -> None:
     """I26: the repeat might go by the channel that shows the text."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from datasms_daemon.model import (
     RegistrationState,
 )
 from datasms_daemon.store import directory
+from datasms_daemon.store.store import Db
 from tests.fakes.daemon import NUMBER, PERSON, FakeDaemon, FakeTime, add_person, configuration, done, draft
 from tests.fakes.lines import FakeLine
 
@@ -185,6 +187,26 @@ def test_a_token_opens_its_own_inbox_and_a_revoked_one_nothing(daemon: FakeDaemo
     inbox = done(Deferred.fromCoroutine(daemon.parts.backend.inbox(device, 0, 10)))
     assert [(item.id, item.text) for item in inbox] == [(id_, "for Novak")]
     done(Deferred.fromCoroutine(daemon.parts.core.directory.revoke(device, "operator")))
+    assert done(Deferred.fromCoroutine(daemon.parts.backend.authenticate(token))) is None
+
+
+def test_a_device_that_is_revoked_while_its_token_is_looked_up_is_not_let_in(
+    daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device, token = activate(daemon)
+    read, went_on = daemon.store.read, Deferred[None]()
+
+    def slow(unit: Callable[[Db], object]) -> Deferred[object]:
+        found, answer = done(read(unit)), Deferred[object]()
+        went_on.addCallback(lambda _: answer.callback(found))
+        return answer
+
+    with monkeypatch.context() as patched:
+        patched.setattr(daemon.store, "read", slow)
+        asking = Deferred.fromCoroutine(daemon.parts.backend.authenticate(token))
+    done(Deferred.fromCoroutine(daemon.parts.core.directory.revoke(device, "operator")))
+    went_on.callback(None)
+    assert done(asking) is None
     assert done(Deferred.fromCoroutine(daemon.parts.backend.authenticate(token))) is None
 
 
