@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from datasms_daemon.config.records import Config
 from datasms_daemon.config.units import parse_duration
@@ -11,8 +12,10 @@ from datasms_daemon.gateway.records import (
     MessageRequest,
 )
 from datasms_daemon.gateway.shapes import (
+    MAX_AHEAD_MS,
     MAX_MESSAGES,
     MAX_TTL_MS,
+    TOO_FAR,
 )
 from datasms_daemon.model import Draft, GroupId, Key, LineText, PersonId, Problem, Recipient
 from datasms_daemon.web.problems import HttpProblem
@@ -73,7 +76,7 @@ class Drafter:
             priority=priority,
             title=request.title,
             class_=request.class_,
-            send_at=None if request.send_at is None else milliseconds(request.send_at),
+            send_at=None if request.send_at is None else self._send_at(request.send_at, prefix, problems),
             ttl_ms=None if request.ttl is None else _ttl(request.ttl, prefix, problems),
             reference=request.reference,
             cost_centre=request.cost_centre,
@@ -83,6 +86,12 @@ class Drafter:
             nomodify=request.nomodify,
             attachments=request.attachments,
         )
+
+    def _send_at(self, time: datetime, prefix: str, problems: list[Problem]) -> int:
+        at = milliseconds(time)
+        if at > self._core.now() + MAX_AHEAD_MS:
+            problems.append(Problem(f"{prefix}/send_at", TOO_FAR))
+        return at
 
     def _recipients(self, to: tuple[str, ...], prefix: str, problems: list[Problem]) -> tuple[Recipient, ...]:
         recipients = []

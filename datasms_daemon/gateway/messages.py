@@ -20,6 +20,8 @@ from datasms_daemon.gateway.records import (
 )
 from datasms_daemon.gateway.rights import CHANGE, INBOUND, READ, GatewayApi, sees
 from datasms_daemon.gateway.shapes import (
+    MAX_AHEAD_MS,
+    TOO_FAR,
     Cursor,
 )
 from datasms_daemon.gateway.views import event_view, inbound_view, message_view
@@ -125,6 +127,8 @@ class Messages:
         if send_at is None and text != "now":
             fault = Problem("/send_at", "write now, or a time with offset as 2026-11-24T08:00:00+01:00")
             raise HttpProblem("invalid", "The request cannot be carried out", [fault])
+        if send_at is not None and send_at > self._core.now() + MAX_AHEAD_MS:
+            raise HttpProblem("invalid", "The request cannot be carried out", [Problem("/send_at", TOO_FAR)])
         id_ = MessageId(call.path["id"])
         return _changed(await self._core.reschedule(id_, sees(call.caller), call.caller.name, send_at))
 

@@ -17,6 +17,8 @@ PRINTABLE = r"^[^\x00-\x1f\x7f]*" + END
 
 MAX_MESSAGES = 1000
 MAX_TTL_MS = 31 * DAY
+MAX_AHEAD_MS = 3660 * DAY
+TOO_FAR = "is more than ten years ahead"
 MAX_WAIT_S = 55
 
 

@@ -23,6 +23,8 @@ from datasms_daemon.gateway.records import (
 )
 from datasms_daemon.gateway.rights import SEND, GatewayApi, sees
 from datasms_daemon.gateway.shapes import (
+    MAX_AHEAD_MS,
+    TOO_FAR,
     IdempotencyKey,
 )
 from datasms_daemon.model import Draft, Idempotency, Key, KeyReused, Limited, Problem, Refused, Submission
@@ -109,6 +111,9 @@ class Submissions:
         else:
             raise HttpProblem("forbidden", "This key may ask for its own sender only")
         at = None if call.body.at is None else milliseconds(call.body.at)
+        if at is not None and not 0 <= at <= self._core.now() + MAX_AHEAD_MS:
+            problem = Problem("/at", TOO_FAR if at > 0 else "is before 1970")
+            raise HttpProblem("invalid", "The request cannot be carried out", [problem])
         explained = await self._core.explain(submission, at)
         if isinstance(explained, Refused):
             raise HttpProblem("invalid", "The request cannot be carried out", explained.problems)

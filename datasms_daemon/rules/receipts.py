@@ -58,7 +58,11 @@ def _arrived(progress: Progress, attempt: Attempt, state: AttemptState, at: int,
         if progress.state is MessageState.DELIVERED and state is AttemptState.READ:
             moved = replace(moved, state=MessageState.READ, read_at=read_at)
         return Decision(moved, (event,), mark)
-    if state is AttemptState.DELIVERED and is_current and _step_success(progress, attempt) is Success.READ:
+    is_too_little = state is AttemptState.DELIVERED and _step_success(progress, attempt) is Success.READ
+    if is_too_little and not is_current:
+        # It is not waited for any more, and it was not read: what follows is sent all the same.
+        return Decision(replace(moved, delivered_at=delivered_at), (event,), mark)
+    if is_too_little:
         # Delivered is on the way to read: the attempt stays open and the deadline stands.
         return Decision(
             replace(

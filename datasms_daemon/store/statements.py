@@ -99,10 +99,14 @@ SELECT_PART_STATES = "SELECT state FROM parts WHERE message = :message AND n = :
 
 UPSERT_PUSH = """
 INSERT INTO pushes (message, device, n, channel, state) VALUES (:message, :device, :n, :channel, 'sending')
-ON CONFLICT (message, device) DO UPDATE SET n = :n, channel = :channel, state = 'sending', reason = NULL
+ON CONFLICT (message, device) DO UPDATE SET n = :n, channel = :channel, reason = NULL,
+    state = CASE WHEN state IN ('delivered', 'read') THEN state ELSE 'sending' END
 """
+# The device may have confirmed it before its service answered us.
 UPDATE_PUSH = """
-UPDATE pushes SET channel = :channel, state = :state, reason = :reason, provider_id = :provider_id
+UPDATE pushes SET channel = :channel, provider_id = :provider_id,
+    state = CASE WHEN state IN ('delivered', 'read') THEN state ELSE :state END,
+    reason = CASE WHEN state IN ('delivered', 'read') THEN NULL ELSE :reason END
 WHERE message = :message AND device = :device
 """
 SELECT_PUSHES = "SELECT seq, n, device, channel, state, reason FROM pushes WHERE message = :message ORDER BY seq"

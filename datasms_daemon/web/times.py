@@ -9,7 +9,9 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 def rfc3339(ms: int) -> str:
-    """UTC milliseconds as ``2026-11-24T07:00:00.000Z``."""
+    """UTC milliseconds as ``2026-11-24T07:00:00.000Z``; before the year 1 and after 9999 the nearest that can be
+    written, for an offset may carry what was handed in beyond them."""
+    ms = min(max(ms, _FIRST), _LAST)
     return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -23,10 +25,14 @@ def milliseconds(time: datetime) -> int:
     return (time - _EPOCH) // _MILLISECOND
 
 
+_FIRST = milliseconds(datetime.min.replace(tzinfo=UTC))
+_LAST = milliseconds(datetime.max.replace(tzinfo=UTC))
+
+
 def parse_time(text: str) -> int | None:
     """RFC 3339 with offset as UTC milliseconds; None when it is not that."""
     try:
         time = datetime.fromisoformat(text)
-        return milliseconds(time) if time.tzinfo is not None and len(text) >= 20 else None
+        return milliseconds(time.astimezone(UTC)) if time.tzinfo is not None and len(text) >= 20 else None
     except (ValueError, OverflowError):
         return None

@@ -464,6 +464,48 @@ def test_a_step_that_asks_for_read_is_not_done_when_delivered(tmp_path: Path) ->
     assert world.sms.taken[id_] == 1
 
 
+def test_delivered_after_the_wait_for_read_does_not_keep_the_next_line_from_being_used(tmp_path: Path) -> None:
+    """I20: nobody has read it; what is late is kept, and read ends it still."""
+    wants_read = StepOptions(line=LineName("datasms"), wait=Duration(60_000), success=Success.READ)
+    world = World(tmp_path, wants_read, SMS)
+    world.sms.window = 0
+    unread, read = world.send(), world.send()
+    world.time.advance(61)
+    world.confirm(unread)
+    world.confirm(read)
+    world.confirm(read, ReceiptState.READ)
+    world.sms.window = 10
+    world.daemon.parts.dispatch.wake(LineName("sms-a"))
+    assert (world.sms.taken[unread], world.sms.taken[read]) == (1, 0)
+    assert (world.state(unread), world.state(read)) == (MessageState.WAITING, MessageState.READ)
+    first, _ = world.look(unread).attempts
+    assert (first.state, first.late) == (AttemptState.DELIVERED, True)
+
+
+def test_delivered_between_two_tries_is_not_read_yet(tmp_path: Path) -> None:
+    wants_read = StepOptions(line=LineName("datasms"), wait=Duration(60_000), success=Success.READ)
+    world = World(tmp_path, wants_read, SMS)
+    world.push.script = says(Unknown("reset"), taken=True)
+    id_ = world.send()
+    world.confirm(id_)
+    assert world.state(id_) is MessageState.QUEUED
+    world.push.script = says(Accepted(), taken=True)
+    world.time.advance(59)
+    assert world.state(id_) is MessageState.WAITING
+    world.time.advance(1)
+    assert world.sms.taken[id_] == 1
+
+
+def test_a_device_that_confirms_before_its_service_answers_has_confirmed(world: World) -> None:
+    """I22, for what is shown of the push, and for what is withdrawn when the message is passed on."""
+    world.push.script = says(Accepted(), 1.0, taken=True)
+    ids = [world.send(), world.send()]
+    for id_, state in zip(ids, (ReceiptState.DELIVERED, ReceiptState.READ), strict=True):
+        world.confirm(id_, state)
+    world.time.advance(2)
+    assert [world.look(id_).pushes[0].state for id_ in ids] == ["delivered", "read"]
+
+
 def test_a_step_that_is_content_with_acceptance_sends_nothing_more(tmp_path: Path) -> None:
     """I25."""
     content = StepOptions(line=LineName("datasms"), wait=Duration(60_000), success=Success.ACCEPTED)

@@ -180,7 +180,8 @@ def test_a_mistyped_field_is_refused_and_the_right_one_named(gateway: Gateway) -
         ("to", []), ("to", ["x"]), ("to", ["person:"]), ("to", ["person:a b"]), ("to", NUMBER), ("to", [NUMBER] * 1001),
         ("text", ""), ("text", "a\0b"), ("text", "x" * 65_537), ("title", "a\nb"), ("title", "a\n"), ("title", ""),
         ("reference", "a\r"), ("ttl", "2"), ("ttl", "0s"), ("ttl", "1w"), ("ttl", 5), ("send_at", "tomorrow"),
-        ("send_at", "2026-11-24T08:00:00"), ("receipts", ["opened"]), ("class", "a b"), ("lines", []),
+        ("send_at", "2026-11-24T08:00:00"), ("send_at", "2036-12-24T08:00:00Z"),
+        ("send_at", "9999-12-31T23:00:00-02:00"), ("receipts", ["opened"]), ("class", "a b"), ("lines", []),
     ],
 )  # fmt: skip
 def test_a_field_that_cannot_be_used_is_named(gateway: Gateway, field: str, value: Any) -> None:
@@ -430,11 +431,18 @@ def test_a_message_is_put_off_and_cancelled_once(gateway: Gateway) -> None:
     path = f"/v1/messages/{gateway.sent()}"
     answers = [gateway.ask("PATCH", path, {"send_at": at}) for at in ("2026-12-24T08:00:00+01:00", "now")]
     assert [answer.json["status"] for answer in answers] == ["scheduled", "queued"]
-    assert gateway.ask("PATCH", path, {"send_at": "noon"}).faults.keys() == {"/send_at"}
+    for wrong in ("noon", "2036-12-24T08:00:00Z", "9999-12-31T23:00:00-02:00"):
+        assert gateway.ask("PATCH", path, {"send_at": wrong}).faults.keys() == {"/send_at"}
     assert gateway.ask("DELETE", path).json["status"] == "cancelled"
     again = gateway.ask("DELETE", path)
     assert (again.status, again.json["detail"]) == (409, "The message is cancelled: it is over")
     assert gateway.ask("PATCH", path, {"send_at": "now"}).status == 409
+
+
+def test_a_time_that_was_over_long_ago_is_now_and_can_be_shown(gateway: Gateway) -> None:
+    answer = gateway.send(send_at="0001-01-01T00:00:00+14:00")
+    shown = gateway.ask("GET", f"/v1/messages/{answer.json['messages'][0]['id']}")
+    assert (shown.status, shown.json["send_at"]) == (200, "0001-01-01T00:00:00.000Z")
 
 
 def test_an_explanation_sends_nothing(gateway: Gateway) -> None:
@@ -502,7 +510,8 @@ def test_an_explanation_may_be_for_another_time(gateway: Gateway) -> None:
     ):
         assert len(gateway.ask("POST", "/v1/explain", body).json["items"]) == len(body.get("messages", "1"))
         assert gateway.core.explained_at == at
-    assert gateway.ask("POST", "/v1/explain", one | {"at": "tomorrow"}).faults.keys() == {"/at"}
+    for wrong in ("tomorrow", "1969-12-31T23:00:00Z", "2036-12-24T08:00:00Z"):
+        assert gateway.ask("POST", "/v1/explain", one | {"at": wrong}).faults.keys() == {"/at"}
     assert gateway.ask("POST", "/v1/messages", one | {"at": "2026-09-21T14:13:20Z"}).faults.keys() == {"/at"}
 
 
