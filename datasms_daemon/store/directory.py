@@ -60,7 +60,7 @@ def members_below(db: Db, id_: GroupId) -> list[PersonId] | None:
 
 
 def put_persons(db: Db, people: Iterable[Person]) -> tuple[Problem, ...]:
-    """Writes all of them or none; a number belongs to one person only."""
+    """Writes all of them or none; a number belongs to one person only, and so does a device that is reached by it."""
     people = tuple(people)
     ids = {one.id for one in people}
     problems = []
@@ -79,6 +79,7 @@ def put_persons(db: Db, people: Iterable[Person]) -> tuple[Problem, ...]:
         db.execute(sql.DELETE_NUMBERS, {"person": one.id})
     for one in people:
         _put_belongings(db, one)
+    reaches.take_phones(db, [(number, one.id) for one in people for number in one.numbers])
     return ()
 
 

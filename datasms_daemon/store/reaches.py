@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from datasms_daemon.model import DeviceId, Reach
-from datasms_daemon.store import statements as sql
+from datasms_daemon.model import DeviceId, PersonId, Reach
+from datasms_daemon.store import statements
+from datasms_daemon.store import statements_reaches as sql
 from datasms_daemon.store.writer import Db
 
 PREFERRED = 0
@@ -50,6 +51,29 @@ def take(db: Db, id_: DeviceId, wanted: Iterable[Reach]) -> list[DeviceId]:
         for statement in (sql.FORGET_GONE_DEVICES, sql.FORGET_GONE_REACHES):
             db.execute(statement, {"id": id_} | values_of(reach))
     return list(former)
+
+
+def take_phones(db: Db, owners: Iterable[tuple[str, PersonId]]) -> None:
+    """Takes phones with these numbers from the devices of others: who has the number has the phone (I40)."""
+    channels = list(_phone_channels(db))
+    for number, person in owners if channels else ():
+        for reach in (Reach(channel, {"phone": number}) for channel in channels):
+            for holder in holders(db, reach):
+                if db.execute(statements.SELECT_WRITER, {"id": holder}).fetchone()[0] != person:
+                    lose(db, holder, reach, None)
+    db.execute(sql.FORGET_GONE_PHONES)
+    db.execute(sql.FORGET_OTHER_GONE_PHONES)
+
+
+def _phone_channels(db: Db) -> Iterator[str]:
+    """The channels whose addresses are phones; those of a channel are all alike."""
+    after = ""
+    # One step in the index a channel, however many devices there are.
+    while (channel := db.execute(sql.SELECT_NEXT_CHANNEL, {"after": after}).fetchone()[0]) is not None:
+        (address,) = db.execute(sql.SELECT_SOME_ADDRESS, {"channel": channel}).fetchone()
+        if address.startswith('{"phone":'):
+            yield channel
+        after = channel
 
 
 def holders(db: Db, reach: Reach) -> list[DeviceId]:

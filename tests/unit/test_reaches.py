@@ -23,16 +23,18 @@ from datasms_daemon.model import (
     LineName,
     MessageId,
     MessageState,
+    Person,
     PersonId,
     PushReceipt,
     Reach,
     ReceiptState,
+    Recipient,
     Unknown,
 )
 from datasms_daemon.store import directory, messages, retirement
 from datasms_daemon.store.retirement import Retirement
 from tests.fakes.channels import FakeChannel
-from tests.fakes.daemon import PERSON, FakeDaemon, FakeTime, add_person, configuration, done, draft
+from tests.fakes.daemon import NUMBER, PERSON, FakeDaemon, FakeTime, add_person, configuration, done, draft
 from tests.fakes.lines import FakeLine
 
 STEPS = (
@@ -314,6 +316,38 @@ def test_a_way_that_somebody_else_had_since_never_comes_back(
     assert world.back(VIBER) == (None, [])
     device = world.device()
     assert device.state is not DeviceState.ACTIVE or device.reaches == (FCM,)
+
+
+PHONE = Reach("viber", {"phone": NUMBER})
+
+
+@pytest.mark.parametrize("had", [(PHONE,), (PHONE, FCM), (FCM, PHONE)])
+@pytest.mark.parametrize("was_gone", [False, True])
+def test_a_phone_whose_number_is_another_persons_now_gets_nothing_for_the_former_one(
+    tmp_path: Path, had: tuple[Reach, ...], was_gone: bool
+) -> None:
+    """I39, I40: not as a push, nor is he taken for the one who writes from there."""
+    world = World(tmp_path, *had)
+    if was_gone:
+        world.gone(PHONE)
+    other = PersonId("other")
+    people = (Person(PERSON, numbers=("+420603999999",)), Person(other, numbers=(NUMBER,)))
+    assert done(Deferred.fromCoroutine(world.daemon.parts.core.directory.put_persons(people, "operator"))) == ()
+    assert world.back(PHONE) == (None, [])
+    world.daemon.submit(draft(recipients=(Recipient("/to/0", person=PERSON),)))
+    assert world.channels["viber"].orders == []
+    assert len(world.channels["fcm"].orders) == (FCM in had)
+
+
+def test_a_phone_stays_with_its_person_whatever_is_written_of_others(tmp_path: Path) -> None:
+    world = World(tmp_path, PHONE)
+    people = (Person(PERSON, numbers=(NUMBER, "+420603999999")), Person(PersonId("x"), numbers=("+420603000001",)))
+    assert done(Deferred.fromCoroutine(world.daemon.parts.core.directory.put_persons(people, "operator"))) == ()
+    done(Deferred.fromCoroutine(world.daemon.parts.core.directory.put_persons((Person(PERSON),), "operator")))
+    assert world.device().reaches == (PHONE,)
+    world.gone(PHONE)
+    assert done(Deferred.fromCoroutine(world.daemon.parts.core.directory.put_persons(people, "operator"))) == ()
+    assert world.back(PHONE) == (PERSON, [ONE])
 
 
 @pytest.mark.parametrize("first", ["fcm", "viber"])
