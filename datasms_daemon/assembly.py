@@ -187,7 +187,7 @@ class Parts:
         return Backend(
             lambda: self.config, self.store, self.clock.now_ms, random, numbers, mac_key, self.receipts, self.presence,
             lambda: self.services.server_keys, lambda call: self.channels.hook(call), lambda: self.wordings,
-            self.downloads,
+            self.downloads, self.notices.write,
         )  # fmt: skip
 
     def _forgetting(self) -> None:

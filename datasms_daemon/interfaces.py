@@ -196,8 +196,8 @@ class IBackend(Interface):
         device: DeviceId, preferred: Reach, others: tuple[Reach, ...] | None, keys: dict[str, str], name: str
     ) -> Awaitable[Device]:
         """New addresses or keys; makes a retired device active again. ``others`` None: they stay as they are. The
-        addresses leave any other device that held them (I40). LookupError: the device was revoked meanwhile.
-        ValueError: an address is a phone that is not the person's."""
+        addresses leave any other device that held them, and if that is another person's both are told (I40).
+        LookupError: the device was revoked meanwhile. ValueError: an address is a phone that is not the person's."""
 
     def unregister(device: DeviceId) -> Awaitable[None]:
         """Revokes the device and its token."""

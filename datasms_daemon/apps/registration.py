@@ -23,27 +23,21 @@ from datasms_daemon.model import (
     Person,
     PersonId,
     Reach,
-    Recipient,
 )
 from datasms_daemon.rules import registration as rules
 from datasms_daemon.rules.registration import RegistrationNumber
+from datasms_daemon.rules.takeovers import notices
 from datasms_daemon.store import directory, operations, registrations
 from datasms_daemon.store import inbound as inbound_texts
 from datasms_daemon.store.inbound import Waiting
 from datasms_daemon.store.registrations import Pending
 from datasms_daemon.store.store import Db, Store
 
-PRIORITY = "normal"
-TAKEN = (
-    "A device that got your messages is now registered for somebody else. If you did not expect this, ask who runs it."
-)
-TAKEN_OVER = "This device got somebody else's messages before. He has been told that it is yours now."
-
 
 class Completed(msgspec.Struct, frozen=True):
     """A registration that was proved, its new device, and the devices that lost their address to it (I40).
 
-    ``former`` are the other persons they belonged to.
+    ``former`` are the persons they belong to.
     """
 
     registration: str
@@ -51,11 +45,6 @@ class Completed(msgspec.Struct, frozen=True):
     retired: tuple[DeviceId, ...]
     person: PersonId
     former: tuple[PersonId, ...] = ()
-
-    def notices(self) -> tuple[Draft, ...]:
-        """What both are told when an address went from one person to another: whoever did not mean it can speak up."""
-        told = [(former, TAKEN) for former in self.former] + [(self.person, TAKEN_OVER)] * bool(self.former)
-        return tuple(Draft((Recipient("", person=person),), text, PRIORITY) for person, text in told)
 
 
 class RegistrationApp:
@@ -127,8 +116,8 @@ class RegistrationApp:
             if completed is None:
                 return None, None
             good(db)
-            notices = completed.notices()
-            return completed, self._notify(db, notices) if notices else None
+            told = notices(completed.person, completed.former)
+            return completed, self._notify(db, told) if told else None
 
         completed, notified = await self._store.write(unit)
         if notified is not None:
@@ -191,9 +180,7 @@ class RegistrationApp:
             device = Device(id_, person, inbound.line, inbound.address, created_at=now)
         retired = directory.add_device(db, device)
         operations.audit(db, now, "registration", "device registered", id_)
-        owners = (directory.device(db, one) for one in retired)
-        former = dict.fromkeys(owner.person for owner in owners if owner is not None and owner.person != person)
-        return Completed(found.id, id_, tuple(retired), person, tuple(former))
+        return Completed(found.id, id_, tuple(retired), person, directory.persons_of(db, retired))
 
     def _owner(self, db: Db, number: str) -> PersonId:
         """Whose phone it is, from now on somebody's."""

@@ -23,6 +23,7 @@ from datasms_daemon.model import (
     DeviceReceipt,
     DeviceState,
     Download,
+    Draft,
     HookAnswer,
     HookCall,
     InboxItem,
@@ -33,6 +34,7 @@ from datasms_daemon.model import (
     Registration,
     RegistrationState,
 )
+from datasms_daemon.rules.takeovers import notices
 from datasms_daemon.store import directory, operations, pushes, registrations
 from datasms_daemon.store.pushes import InboxRow
 from datasms_daemon.store.store import Db, Store
@@ -61,7 +63,9 @@ class Backend:
         hook: Callable[[HookCall], Awaitable[HookAnswer | None]],
         wordings: Callable[[], Mapping[LineName, Wording]],
         downloads: Downloads,
+        notify: Callable[[Db, tuple[Draft, ...]], Callable[[], None]],
     ) -> None:
+        """``notify`` writes messages to persons in a unit and answers what to call after its commit."""
         self._config = config
         self._store = store
         self._now_ms = now_ms
@@ -74,6 +78,7 @@ class Backend:
         self._hook = hook
         self._wordings = wordings
         self._downloads = downloads
+        self._notify = notify
         self._waiting: dict[str, set[Callable[[], None]]] = {}
         self._known: dict[str, Device] = {}
         self._forgotten = 0
@@ -196,18 +201,21 @@ class Backend:
         """See IBackend."""
         now = self._now_ms()
 
-        def unit(db: Db) -> tuple[Device | None, list[DeviceId]]:
+        def unit(db: Db) -> tuple[Device | None, list[DeviceId], Callable[[], None] | None]:
             known = directory.device(db, device)
             if known is None or known.state is DeviceState.REVOKED:
-                return None, []
+                return None, [], None
             if _foreign_phone(db, known, (preferred, *(others or ()))):
                 raise ValueError("a phone that is not the person's")
             former = directory.update_device(db, device, preferred, others, keys, name, now)
             operations.audit(db, now, f"device:{device}", "address changed", device)
-            return directory.device(db, device), former
+            told = notices(known.person, directory.persons_of(db, former))
+            return directory.device(db, device), former, self._notify(db, told) if told else None
 
-        updated, former = await self._store.write(unit)
+        updated, former, notified = await self._store.write(unit)
         self.forget(device, *former)
+        if notified is not None:
+            notified()
         if updated is None:
             raise LookupError("the device was revoked meanwhile")
         return updated

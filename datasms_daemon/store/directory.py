@@ -147,6 +147,11 @@ def device(db: Db, id_: DeviceId) -> Device | None:
     return next(iter(_devices(db.execute(sql.SELECT_DEVICE, {"id": id_}))), None)
 
 
+def persons_of(db: Db, ids: Iterable[DeviceId]) -> tuple[PersonId, ...]:
+    """Whose devices they are."""
+    return tuple(PersonId(db.execute(sql.SELECT_WRITER, {"id": id_}).fetchone()[0]) for id_ in ids)
+
+
 def device_of_token(db: Db, token_hash: str) -> Device | None:
     """The device a token proves; a revoked one has none."""
     return next(iter(_devices(db.execute(sql.SELECT_DEVICE_BY_TOKEN, {"hash": token_hash}))), None)

@@ -236,6 +236,22 @@ def test_an_address_belongs_to_one_device_wherever_it_stands(
     assert (world.device().state, world.device().reaches) == left
 
 
+@pytest.mark.parametrize("whose", ["other", PERSON])
+def test_an_address_that_an_update_takes_from_another_person_is_told_to_both(tmp_path: Path, whose: str) -> None:
+    """I40: by update as by registration."""
+    world = World(tmp_path, WEB)
+    add_person(world.daemon, person=PersonId("other"), number="+420603000001")
+    own = Device(TWO, PersonId(whose), "fcm", {"token": "own"})
+    done(world.daemon.store.write(lambda db: directory.add_device(db, own)))
+    world.update(TWO, WEB)
+    query = "SELECT person, sender, text FROM messages ORDER BY id"
+    sent = done(world.daemon.store.read(lambda db: db.execute(query).fetchall()))
+    assert [(person, sender) for person, sender, _ in sent] == [(PERSON, "datasms"), ("other", "datasms")][
+        : 2 * (whose == "other")
+    ]
+    assert all("somebody else" in text for _, _, text in sent)
+
+
 def test_an_address_taken_over_does_not_count_as_gone(world: World) -> None:
     world.add(TWO, FCM, WEB)
     assert world.device().reaches == (VIBER,)
