@@ -280,7 +280,7 @@ class Core:
             return lifecycle.reschedule(dossier.progress, now, send_at, ttl, by, self._openings(), ndr_ms)
 
         # Kept also when it is now: its validity counts from there.
-        starts = now if send_at is None else send_at
+        starts = max(now, send_at or now)
         return await self._change(id_, sender, decide, "it was tried already", (by, "message put off"), starts)
 
     async def resend(self, id_: MessageId, by: str) -> MessageId | Conflict | None:

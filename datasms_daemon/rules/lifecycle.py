@@ -208,9 +208,10 @@ def reschedule(
     )
     if progress.state.is_final or is_past:
         return None
-    moved = replace(progress, gen=progress.gen + 1, valid_until=(send_at or now) + ttl_ms, ready=None, held=False)
+    starts = max(now, send_at or now)
+    moved = replace(progress, gen=progress.gen + 1, valid_until=starts + ttl_ms, ready=None, held=False)
     if progress.ndr_due is not None:
-        ndr_due = None if ndr_ms is None else openings.after(progress.plan[0], max(now, send_at or now), ndr_ms)
+        ndr_due = None if ndr_ms is None else openings.after(progress.plan[0], starts, ndr_ms)
         moved = replace(moved, ndr_due=ndr_due)
     event = _event(now, "rescheduled", by=by, send_at=send_at)
     if send_at is not None and send_at > now:

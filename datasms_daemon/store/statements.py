@@ -131,10 +131,12 @@ MARK_WITHDRAWN = "UPDATE pushes SET withdrawn = 1 WHERE message = :message AND d
 SELECT_PERHAPS_THERE = """
 SELECT device FROM pushes WHERE message = :message AND state NOT IN ('address_gone', 'line_down', 'later', 'not_sent')
 """
+# A device that lost the address to another one is not meant.
 SELECT_UNREAD = """
 SELECT p.message, p.device FROM pushes p JOIN attempts a ON a.message = p.message AND a.n = p.n
 WHERE p.device IN (
-        SELECT id FROM devices WHERE channel = :channel AND address = :address
+        SELECT id FROM devices
+        WHERE channel = :channel AND address = :address AND (state = 'active' OR gone_at IS NOT NULL)
         UNION SELECT device FROM reaches
         WHERE channel = :channel AND address = :address AND address <> '{}' AND gone_at IS NULL
     )

@@ -555,6 +555,17 @@ def test_cancelling_keeps_the_next_line_from_being_used(world: World) -> None:
     assert world.sms.taken[id_] == 0
 
 
+def test_a_message_that_is_put_to_a_time_that_is_over_goes_now_and_is_valid_from_now_on(world: World) -> None:
+    core, ttl = world.daemon.parts.core, 3_600_000
+    id_ = world.send(send_at=world.daemon.now + 86_400_000, ttl_ms=ttl)
+    world.time.advance(600)
+    moved = done(Deferred.fromCoroutine(core.reschedule(id_, "crm", "crm", world.daemon.now - 86_400_000)))
+    assert isinstance(moved, Dossier)
+    assert (moved.message.send_at, moved.progress.valid_until) == (world.daemon.now, world.daemon.now + ttl)
+    world.time.advance(1)
+    assert world.state(id_) is MessageState.WAITING
+
+
 def test_what_operators_do_with_messages_is_in_the_audit_log_and_what_their_senders_do_is_not(world: World) -> None:
     core, later = world.daemon.parts.core, world.daemon.now + 3_600_000
     one, other = world.send(send_at=later), world.send(send_at=later)

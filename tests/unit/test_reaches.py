@@ -408,6 +408,21 @@ def test_all_delivered_to_another_way_before_is_read(world: World) -> None:
     assert world.look(id_).progress.state is MessageState.READ
 
 
+@pytest.mark.parametrize("unsubscribes", [False, True])
+def test_what_went_to_an_address_is_read_by_who_had_it_then_only(tmp_path: Path, unsubscribes: bool) -> None:
+    """I40: another person's word does not end a message."""
+    world = World(tmp_path, VIBER)
+    id_ = world.send()
+    if unsubscribes:
+        world.gone(VIBER)
+    else:
+        world.add(TWO, VIBER)
+    host = world.channels["viber"].host
+    assert host is not None
+    done(Deferred.fromCoroutine(host.read_all("viber", VIBER.address, world.daemon.now)))  # type: ignore[arg-type]
+    assert world.look(id_).progress.state is (MessageState.READ if unsubscribes else MessageState.WAITING)
+
+
 def test_a_person_takes_everything_along(world: World) -> None:
     done(world.daemon.store.write(lambda db: directory.delete_person(db, PERSON)))
     assert done(world.daemon.store.read(lambda db: db.execute("SELECT count(*) FROM reaches").fetchone()[0])) == 0
