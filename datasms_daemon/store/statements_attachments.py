@@ -20,7 +20,7 @@ SELECT_OF_DEVICE = f"""
 SELECT {ATTACHMENT} FROM attachments WHERE id = :id AND EXISTS (
     SELECT 1 FROM attached t JOIN messages m ON m.id = t.message JOIN pushes p ON p.message = m.id
     WHERE t.attachment = :id AND p.device = :device AND m.valid_until > :now
-        AND m.state NOT IN ('cancelled', 'expired')
+        AND m.state NOT IN ('cancelled', 'expired') AND m.purged = 0
 )
 """
 # A message that was put off may be valid for longer than was known when it was accepted.

@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred
 from datasms_daemon import assembly
 from datasms_daemon.config.attachments import Attachments as Options
 from datasms_daemon.config.classes import ClassOptions
-from datasms_daemon.config.kinds import DAY, HOUR, Size
+from datasms_daemon.config.kinds import DAY, HOUR, Duration, Size
 from datasms_daemon.errors import DiskFull, StoreFailed
 from datasms_daemon.model import (
     CHUNK,
@@ -24,12 +24,14 @@ from datasms_daemon.model import (
     Attachment,
     Conflict,
     DeviceId,
+    DeviceReceipt,
     Download,
     MessageId,
     MessageState,
     PersonId,
     Problem,
     QuotaReached,
+    ReceiptState,
     Refused,
     StoredAttachment,
     Submission,
@@ -439,6 +441,20 @@ def test_a_message_that_is_over_takes_its_attachment_out_of_reach(world: World) 
     assert granted(world, "phone", two.id) is not None
     world.time.advance(HOUR / 1000)
     assert granted(world, "phone", two.id) is None
+
+
+def test_a_message_whose_text_is_forgotten_takes_its_attachment_out_of_reach(world: World) -> None:
+    """I50: it is content too, and is shown no longer than the text is."""
+    config = replace(world.config, archive=replace(world.config.archive, keep_text=Duration(0)))
+    one = world.given()
+    id_ = world.sent(one.id, ttl_ms=DAY)
+    receipt = (DeviceReceipt(id_, ReceiptState.READ, world.daemon.now),)
+    done(Deferred.fromCoroutine(world.daemon.parts.receipts.from_device(DeviceId("phone"), receipt)))
+    assert granted(world, "phone", one.id) is not None
+    world.daemon.parts.configure(config, {})
+    world.time.advance(1)
+    done(Deferred.fromCoroutine(world.daemon.parts.archive.purge()))
+    assert granted(world, "phone", one.id) is None
 
 
 def test_a_link_is_for_the_service_of_a_channel_that_shows_content_and_for_a_while(world: World) -> None:
