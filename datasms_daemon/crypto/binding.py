@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping, Sequence
 
-from datasms_daemon.model import Attachment, LineText, MessageId, PersonId
+from datasms_daemon.model import Attachment, Button, LineText, MessageId, PersonId
 
 MAC_BYTES = 16
 
@@ -19,6 +19,7 @@ def bind(
     title: str | None,
     per_line: Mapping[str, LineText],
     attachments: Sequence[Attachment] = (),
+    buttons: Sequence[Button] = (),
 ) -> bytes:
     """The 16 bytes that bind a message's recipient and content to its id: HMAC-SHA256, truncated (RFC 2104 § 5).
 
@@ -31,6 +32,9 @@ def bind(
     for one in attachments:
         # None keeps them apart from the lines before, each of which begins with a text.
         fields += (None, one.id, one.name, one.type, str(one.size), one.sha256)
+    for button in buttons:
+        # Two, since a text follows the one of an attachment.
+        fields += (None, None, button.text, button.reply, button.url)
     return hmac.digest(key, b"".join(map(_field, fields)), "sha256")[:MAC_BYTES]
 
 
@@ -44,9 +48,10 @@ def verify(
     title: str | None,
     per_line: Mapping[str, LineText],
     attachments: Sequence[Attachment] = (),
+    buttons: Sequence[Button] = (),
 ) -> bool:
     """Whether ``mac`` is the seal of this message; takes the same time for every wrong one."""
-    return hmac.compare_digest(mac, bind(key, message_id, to, person, text, title, per_line, attachments))
+    return hmac.compare_digest(mac, bind(key, message_id, to, person, text, title, per_line, attachments, buttons))
 
 
 def _field(value: str | None) -> bytes:

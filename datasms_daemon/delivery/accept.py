@@ -214,9 +214,11 @@ class Acceptance:
             id_, submission_id, submission.sender, target.to, target.person, draft.priority, draft.class_, draft.title,
             draft.text, draft.reference, now, draft.send_at, valid_until, per_line, draft.resend_of,
             draft.cost_centre or self.senders.of(submission.sender).options.cost_centre,
-            self._is_verbatim(submission.sender, draft), files, submission.lines(draft),
+            self._is_verbatim(submission.sender, draft), files, submission.lines(draft), draft.buttons,
         )  # fmt: skip
-        mac = binding.bind(self._mac_key, id_, target.to, target.person, draft.text, draft.title, per_line, files)
+        mac = binding.bind(
+            self._mac_key, id_, target.to, target.person, draft.text, draft.title, per_line, files, draft.buttons
+        )
         begun = lifecycle.begin(id_, routed.plan, now, draft.send_at, valid_until, self._openings, priority.ndr_after)
         events = (_accepted(now, routed), *begun.events)
         return NewMessage(Sealed(message, mac), priority.rank, begun.progress, events)

@@ -278,8 +278,9 @@ class Backend:
 
     def _is_intact(self, row: InboxRow) -> bool:
         intact = binding.verify(
-            self._mac_key, row.mac, row.id, row.to, row.person, row.text, row.title, row.per_line, row.attachments
-        )
+            self._mac_key, row.mac, row.id, row.to, row.person, row.text, row.title, row.per_line, row.attachments,
+            row.buttons,
+        )  # fmt: skip
         if not intact:
             self._log.error("message {id} was tampered with and is not shown", id=row.id)
         return intact
@@ -289,7 +290,7 @@ class Backend:
         assert isinstance(leaving, Leaving), "devices take texts of any length"
         return InboxItem(
             row.seq, row.id, row.created_at, row.priority, leaving.title, leaving.text, row.valid_until,
-            () if leaving.alone else row.attachments,
+            () if leaving.alone else row.attachments, () if leaving.alone else row.buttons,
         )  # fmt: skip
 
 

@@ -203,6 +203,7 @@ def prepare(
         devices=devices,
         source=line.sources.get(message.sender),
         attachments=message.attachments if devices and not leaving.alone else (),
+        buttons=message.buttons if devices and not leaving.alone else (),
     )
 
 
@@ -271,5 +272,5 @@ def is_intact(mac_key: bytes, sealed: Sealed) -> bool:
     message = sealed.message
     return binding.verify(
         mac_key, sealed.mac, message.id, message.to, message.person, message.text, message.title, message.per_line,
-        message.attachments,
+        message.attachments, message.buttons,
     )  # fmt: skip

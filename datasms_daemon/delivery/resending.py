@@ -29,5 +29,6 @@ def again(found: Dossier) -> Submission:
         (recipient,), message.text, message.priority, message.title, message.class_, reference=message.reference,
         per_line=own, lines=message.lines, resend_of=message.id, cost_centre=message.cost_centre,
         nomodify=message.nomodify, attachments=tuple(one.id for one in message.attachments),
+        buttons=message.buttons,
     )  # fmt: skip
     return Submission(message.sender, (draft,))

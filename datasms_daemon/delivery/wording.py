@@ -27,8 +27,8 @@ class Content(Protocol):
 
 
 class Leaving(msgspec.Struct, frozen=True):
-    """What a person gets on one line. ``alone``: in place of a content that may not leave there, so that neither title
-    nor attachments go with it."""
+    """What a person gets on one line. ``alone``: in place of a content that may not leave there, so that neither title,
+    attachments nor buttons go with it."""
 
     text: str
     title: str | None

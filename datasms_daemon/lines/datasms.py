@@ -144,7 +144,7 @@ class DatasmsDriver:
             return NOWHERE
         ttl_ms = max(0, handover.valid_until - self._now_ms())
         try:
-            content = Content(handover.text, handover.title, handover.attachments) if channel.carries_text else None
+            content = _content(handover) if channel.carries_text else None
             return await channel.push(PushOrder(handover.message, device, handover.urgent, ttl_ms, content))
         except Exception:
             # A fault in one channel must not decide about the other devices; nobody knows how far it came.
@@ -159,6 +159,10 @@ class DatasmsDriver:
         # Told only when there was none: whoever sends looks at ``room`` itself otherwise.
         if had_none and self._host is not None and self.room():
             self._host.room(self.name)
+
+
+def _content(handover: Handover) -> Content:
+    return Content(handover.text, handover.title, handover.attachments, handover.buttons)
 
 
 def outcome_of(outcomes: Sequence[Outcome]) -> Outcome:

@@ -6,6 +6,7 @@ Times are integer milliseconds since 1970 UTC, spans integer milliseconds, phone
 from datasms_daemon.model.applications import ApplicationView, ReceivedText, SentNotice
 from datasms_daemon.model.attachments import CHUNK, Attachment, Download, QuotaReached, StoredAttachment
 from datasms_daemon.model.audit import AuditBreak, AuditEntry, AuditMark, AuditQuery
+from datasms_daemon.model.buttons import Button
 from datasms_daemon.model.client import InboxItem, IssuedRegistration, NewRegistration, Registration, RegistrationState
 from datasms_daemon.model.configuration import Reloaded, RunningConfiguration, SectionChange
 from datasms_daemon.model.directory import RIGHTS, Device, Group, Key, Person, Reach
@@ -114,6 +115,7 @@ __all__ = [
     "AuditEntry",
     "AuditMark",
     "AuditQuery",
+    "Button",
     "ChannelView",
     "Conflict",
     "Content",

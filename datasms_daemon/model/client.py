@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datasms_daemon.model.attachments import Attachment
+from datasms_daemon.model.buttons import Button
 from datasms_daemon.model.directory import Reach
 from datasms_daemon.model.words import DeviceId, MessageId, Record
 
@@ -62,3 +63,4 @@ class InboxItem(Record, frozen=True):
     text: str
     valid_until: int
     attachments: tuple[Attachment, ...] = ()
+    buttons: tuple[Button, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datasms_daemon.model.attachments import Attachment
+from datasms_daemon.model.buttons import Button
 from datasms_daemon.model.directory import Device
 from datasms_daemon.model.outcomes import Outcome
 from datasms_daemon.model.words import Alphabet, DeviceId, LineName, LineState, MessageId, ReceiptState, Record
@@ -28,6 +29,7 @@ class Handover(Record, frozen=True):
     held_back: bool = False
     source: str | None = None
     attachments: tuple[Attachment, ...] = ()
+    buttons: tuple[Button, ...] = ()
 
 
 class Content(Record, frozen=True):
@@ -36,6 +38,7 @@ class Content(Record, frozen=True):
     text: str
     title: str | None = None
     attachments: tuple[Attachment, ...] = ()
+    buttons: tuple[Button, ...] = ()
 
 
 class PushOrder(Record, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datasms_daemon.model.attachments import Attachment
+from datasms_daemon.model.buttons import Button
 from datasms_daemon.model.words import (
     AttemptState,
     DeviceId,
@@ -103,6 +104,7 @@ class Message(Record, frozen=True):
     nomodify: bool = False
     attachments: tuple[Attachment, ...] = ()
     lines: tuple[str, ...] | None = None
+    buttons: tuple[Button, ...] = ()
 
 
 class Attempt(Record, frozen=True):

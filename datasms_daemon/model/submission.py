@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datasms_daemon.model.buttons import Button
 from datasms_daemon.model.messages import LineText
 from datasms_daemon.model.words import GroupId, MessageId, MessageState, PersonId, Record
 
@@ -43,6 +44,7 @@ class Draft(Record, frozen=True):
     pointer: str = ""
     nomodify: bool | None = None
     attachments: tuple[str, ...] = ()
+    buttons: tuple[Button, ...] = ()
 
 
 class Idempotency(Record, frozen=True):

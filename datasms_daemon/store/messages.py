@@ -12,6 +12,7 @@ from datasms_daemon.model import (
     Attachment,
     Attempt,
     AttemptState,
+    Button,
     Dossier,
     Event,
     LineName,
@@ -31,6 +32,7 @@ from datasms_daemon.store.writer import Db
 _encode = msgspec.json.Encoder().encode
 _decode_events = msgspec.json.Decoder(tuple[Event, ...]).decode
 _decode_attachments = msgspec.json.Decoder(tuple[Attachment, ...]).decode
+_decode_buttons = msgspec.json.Decoder(tuple[Button, ...]).decode
 _decode_lines = msgspec.json.Decoder(tuple[str, ...]).decode
 _decode_per_line = msgspec.json.Decoder(dict[str, LineText]).decode
 _MESSAGE_WIDTH = len(sql.MESSAGE.split(","))
@@ -284,6 +286,7 @@ def _message_row(new: NewMessage) -> dict[str, object]:
         "nomodify": int(message.nomodify),
         "attachments": _text(message.attachments) if message.attachments else None,
         "lines": None if message.lines is None else _text(message.lines),
+        "buttons": _text(message.buttons) if message.buttons else None,
         "created_at": message.created_at,
         "send_at": message.send_at,
         "mac": new.sealed.mac,
@@ -327,11 +330,12 @@ def _progress(row: tuple[Any, ...]) -> Progress:
 
 
 def _sealed(row: Any) -> Sealed:
-    per_line, resend_of, cost_centre, nomodify, attached, lines, mac = row[_MESSAGE_WIDTH - 7 : _MESSAGE_WIDTH]
+    per_line, resend_of, cost_centre, nomodify, attached, lines, shown, mac = row[_MESSAGE_WIDTH - 8 : _MESSAGE_WIDTH]
     texts = {} if per_line is None else _decode_per_line(per_line)
     attachments = () if attached is None else _decode_attachments(attached)
     narrowed = None if lines is None else _decode_lines(lines)
-    fields = (*row[: _MESSAGE_WIDTH - 7], texts, resend_of, cost_centre, bool(nomodify), attachments, narrowed)
+    buttons = () if shown is None else _decode_buttons(shown)
+    fields = (*row[: _MESSAGE_WIDTH - 8], texts, resend_of, cost_centre, bool(nomodify), attachments, narrowed, buttons)
     return Sealed(Message(*fields), mac)
 
 

@@ -11,6 +11,7 @@ from datasms_daemon.model import (
     Accepted,
     Attachment,
     Attempt,
+    Button,
     Device,
     DeviceId,
     LineName,
@@ -49,6 +50,7 @@ class InboxRow(msgspec.Struct, frozen=True):
     line: LineName
     per_line: dict[str, LineText]
     attachments: tuple[Attachment, ...]
+    buttons: tuple[Button, ...]
     mac: bytes
 
 
@@ -176,8 +178,9 @@ def inbox(db: Db, device: DeviceId, after: int, now: int, limit: int) -> list[In
 
 
 def _inbox_row(row: Any) -> InboxRow:
-    *plain, nomodify, line, per_line, attached, mac = row
+    *plain, nomodify, line, per_line, attached, shown, mac = row
     texts = msgspec.json.decode(per_line or "{}", type=dict[str, LineText])
     attachments = msgspec.json.decode(attached or "[]", type=tuple[Attachment, ...])
-    fields = (*plain, bool(nomodify), line, texts, attachments, mac)
+    buttons = msgspec.json.decode(shown or "[]", type=tuple[Button, ...])
+    fields = (*plain, bool(nomodify), line, texts, attachments, buttons, mac)
     return InboxRow(*fields)

@@ -15,14 +15,14 @@ ORDER BY purged, sender, coalesce(class, '') LIMIT 1
 COUNT_KIND = f"SELECT count(*) FROM messages WHERE {_KIND}"
 SELECT_KIND = f"SELECT id FROM messages WHERE {_KIND} ORDER BY final_at LIMIT :most"
 PURGE_TEXTS = f"""
-UPDATE messages SET text = '', title = NULL, per_line = NULL, attachments = NULL, purged = 1
+UPDATE messages SET text = '', title = NULL, per_line = NULL, attachments = NULL, buttons = NULL, purged = 1
 WHERE id IN ({SELECT_KIND}) AND due_at IS NULL AND ready IS NULL
 """
 SELECT_NAMES = "SELECT recipient, person FROM messages WHERE id = :id"
 SELECT_PURGED = "SELECT purged FROM messages WHERE id = :id"
 HIDE_MESSAGE = """
 UPDATE messages SET recipient = :recipient, person = :person, text = '', title = NULL, per_line = NULL,
-    attachments = NULL, reference = NULL, purged = 2
+    attachments = NULL, buttons = NULL, reference = NULL, purged = 2
 WHERE id = :id
 """
 FORGET_TRACE = (

@@ -381,7 +381,12 @@ CREATE TABLE meta (
 """
 
 
-MIGRATIONS = (m001_first,)
+def m002_buttons(db: Database) -> None:
+    """What can be pressed below a text, as JSON."""
+    db.execute("ALTER TABLE messages ADD COLUMN buttons TEXT")
+
+
+MIGRATIONS = (m001_first, m002_buttons)
 """Every change of the schema, oldest first; one that was ever released is never changed again."""
 
 migrations = Migrations("datasms")

@@ -105,7 +105,8 @@ def next_own(db: Db, sender: str, before: str) -> str | None:
 
 
 def _textless(dossier: Dossier) -> Dossier:
-    return structs.replace(dossier, message=structs.replace(dossier.message, title=None, text="", per_line={}))
+    message = structs.replace(dossier.message, title=None, text="", per_line={}, buttons=())
+    return structs.replace(dossier, message=message)
 
 
 def _conditions(query: MessageQuery | InboundSearch, known: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:

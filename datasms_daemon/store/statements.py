@@ -8,7 +8,7 @@ PROGRESS = (
 )
 MESSAGE = (
     "id, submission, sender, recipient, person, priority, class, title, text, reference, created_at, send_at, "
-    "valid_until, per_line, resend_of, cost_centre, nomodify, attachments, lines, mac"
+    "valid_until, per_line, resend_of, cost_centre, nomodify, attachments, lines, buttons, mac"
 )
 ATTEMPT = "n, step, line, state, started_at, sent_at, deadline, finished_at, outcome, reason, late"
 # A row for each of a device's other ways in no order (sorting them costs all who have none), one with NULL where there
@@ -23,12 +23,12 @@ FROM devices d LEFT JOIN reaches r ON r.device = d.id AND r.gone_at IS NULL
 
 INSERT_MESSAGE = """
 INSERT INTO messages (id, submission, sender, recipient, person, priority, rank, class, title, text, reference,
-    per_line, resend_of, cost_centre, nomodify, attachments, lines, created_at, send_at, mac, gen, state, plan,
+    per_line, resend_of, cost_centre, nomodify, attachments, lines, buttons, created_at, send_at, mac, gen, state, plan,
     valid_until, step, tries, crashes, attempt, attempt_state, due_at, deadline, ready, code, delivered_at,
     read_at, held, ndr_due, ndr_at, unsure, final_at)
 VALUES (:id, :submission, :sender, :to, :person, :priority, :rank, :class_, :title, :text, :reference,
-    :per_line, :resend_of, :cost_centre, :nomodify, :attachments, :lines, :created_at, :send_at, :mac, :gen, :state,
-    :plan, :valid_until, :step, :tries, :crashes, :attempt, :attempt_state, :due_at, :deadline, :ready, :code,
+    :per_line, :resend_of, :cost_centre, :nomodify, :attachments, :lines, :buttons, :created_at, :send_at, :mac, :gen,
+    :state, :plan, :valid_until, :step, :tries, :crashes, :attempt, :attempt_state, :due_at, :deadline, :ready, :code,
     :delivered_at, :read_at, :held, :ndr_due, :ndr_at, :unsure, :final_at)
 """
 UPDATE_PROGRESS = """
@@ -145,7 +145,7 @@ ORDER BY p.seq
 """
 SELECT_INBOX = """
 SELECT p.seq, m.id, m.created_at, m.priority, m.title, m.text, m.valid_until, m.recipient, m.person, m.sender,
-    m.nomodify, a.line, m.per_line, m.attachments, m.mac
+    m.nomodify, a.line, m.per_line, m.attachments, m.buttons, m.mac
 FROM pushes p JOIN messages m ON m.id = p.message JOIN attempts a ON a.message = p.message AND a.n = p.n
 WHERE p.device = :device AND p.seq > :after AND m.valid_until > :now
     AND m.state NOT IN ('cancelled', 'expired') AND m.purged = 0

@@ -331,6 +331,7 @@ class FakeCore(FakeDirectory):
             id_, "1", submission.sender, to.number, to.person, draft.priority, draft.class_, draft.title, draft.text,
             draft.reference, NOW, draft.send_at, valid_until, draft.per_line, None, None, False,
             tuple(self.attachments.kept[submission.sender, one][0].attachment for one in draft.attachments),
+            None, draft.buttons,
         )  # fmt: skip
         progress = Progress(id_, 1, MessageState.QUEUED, (Step(LINES[0], 60_000),), valid_until)
         self.dossiers[id_] = Dossier(message, progress)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datasms_daemon.crypto.binding import bind, verify
-from datasms_daemon.model import Attachment, LineText, MessageId, PersonId
+from datasms_daemon.model import Attachment, Button, LineText, MessageId, PersonId
 
 # Few letters, among them those of the encoding, so that different messages often have the same letters in a row.
 texts = st.text("1:-a", max_size=4)
@@ -16,8 +16,12 @@ contents = st.tuples(
     st.none() | texts,
     st.dictionaries(texts, texts.map(LineText), max_size=2),
     st.lists(st.builds(Attachment, texts, texts, texts, st.integers(0, 11), texts), max_size=2).map(tuple),
+    st.lists(st.builds(Button, texts, st.none() | texts, st.none() | texts), max_size=2).map(tuple),
 )
-Content = tuple[MessageId, str | None, PersonId | None, str, str | None, dict[str, LineText], tuple[Attachment, ...]]
+Content = tuple[
+    MessageId, str | None, PersonId | None, str, str | None, dict[str, LineText], tuple[Attachment, ...],
+    tuple[Button, ...],
+]  # fmt: skip
 
 
 @given(contents, contents)

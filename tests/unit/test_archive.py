@@ -13,7 +13,7 @@ from datasms_daemon.config.archive import Archive, ArchiveClass
 from datasms_daemon.config.kinds import DAY, HOUR, Duration
 from datasms_daemon.config.senders import Sender
 from datasms_daemon.delivery import archive as archive_module
-from datasms_daemon.model import Conflict, DeviceId, Due, LineText, MessageId, MessageState
+from datasms_daemon.model import Button, Conflict, DeviceId, Due, LineText, MessageId, MessageState
 from datasms_daemon.rules.audit import erased
 from datasms_daemon.store import audit, operations
 from datasms_daemon.store.retention_statements import SELECT_KIND, SELECT_NEXT_KIND
@@ -66,14 +66,15 @@ def world(tmp_path: Path) -> World:
 
 
 def test_a_text_is_forgotten_a_day_after_the_end_and_not_before(world: World) -> None:
-    id_ = world.over(title="Pumps", per_line={"sms-a": LineText("P3 stopped")}, reference="crm-1")
+    buttons = (Button("Restart", "RESTART 3"),)
+    id_ = world.over(title="Pumps", per_line={"sms-a": LineText("P3 stopped")}, reference="crm-1", buttons=buttons)
     world.time.advance(86_400)
     assert world.purge() == 0
     assert world.row(id_)["text"] == "Pump 3 stopped"
     world.time.advance(1)
     assert world.purge() == 1
     row = world.row(id_)
-    assert (row["text"], row["title"], row["per_line"]) == ("", None, None)
+    assert (row["text"], row["title"], row["per_line"], row["buttons"]) == ("", None, None, None)
     assert (row["recipient"], row["person"], row["reference"]) == (NUMBER, PERSON, "crm-1")
     assert world.count("SELECT count(*) FROM events") > 0
 

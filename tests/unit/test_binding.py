@@ -6,7 +6,7 @@ import hmac
 from msgspec.structs import replace
 
 from datasms_daemon.crypto.binding import bind, verify
-from datasms_daemon.model import Attachment, LineText, MessageId, PersonId
+from datasms_daemon.model import Attachment, Button, LineText, MessageId, PersonId
 
 KEY = b"k" * 32
 ID = MessageId("018f3c2a")
@@ -52,3 +52,19 @@ def test_a_message_with_other_attachments_is_another_message_i39() -> None:
     assert not verify(KEY, mac, ID, None, NOVAK, "see", None, SMS, (plan,))
     for changes in ({"id": "a2"}, {"name": "x"}, {"type": "x"}, {"size": 8}, {"sha256": "01"}):
         assert not verify(KEY, mac, ID, None, NOVAK, "see", None, SMS, (plan, replace(plan, **changes)))
+
+
+def test_a_message_with_other_buttons_is_another_message_i39() -> None:
+    confirm, page = Button("Confirm", "YES 4711"), Button("Confirm", url="YES 4711")
+    mac = bind(KEY, ID, None, NOVAK, "see", None, SMS, (), (confirm,))
+    assert verify(KEY, mac, ID, None, NOVAK, "see", None, SMS, (), (confirm,))
+    for other in ((), (confirm, confirm), (page,), (replace(confirm, text="x"),), (replace(confirm, reply="x"),)):
+        assert not verify(KEY, mac, ID, None, NOVAK, "see", None, SMS, (), other)
+
+
+def test_a_button_is_no_text_for_a_line_and_no_attachment_i39() -> None:
+    button = bind(KEY, ID, None, NOVAK, "see", None, {}, (), (Button("a", "b"),))
+    assert button != bind(KEY, ID, None, NOVAK, "see", None, {"a": LineText("b")})
+    plan = Attachment("a1", "plan.pdf", "application/pdf", 7, "00")
+    shown = Button("plan.pdf", "application/pdf", "7")
+    assert bind(KEY, ID, None, NOVAK, "", None, {}, (plan,)) != bind(KEY, ID, None, NOVAK, "", None, {}, (), (shown,))

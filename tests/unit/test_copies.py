@@ -97,7 +97,8 @@ def test_what_is_no_copy_of_ours_is_refused_and_changes_nothing(
     if content is None:
         save(database, copy)
         with closing(sqlite3.connect(copy)) as db:
-            db.execute("UPDATE _sqlite_migrations SET name = 'm9999_from_the_future'")
+            newest = "(SELECT max(name) FROM _sqlite_migrations)"
+            db.execute(f"UPDATE _sqlite_migrations SET name = 'm9999_from_the_future' WHERE name = {newest}")
             db.commit()
     else:
         copy.write_bytes(content)

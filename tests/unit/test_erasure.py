@@ -13,6 +13,7 @@ from datasms_daemon import assembly
 from datasms_daemon.interfaces import ILine
 from datasms_daemon.model import (
     AttemptState,
+    Button,
     Destination,
     Device,
     DeviceId,
@@ -56,6 +57,9 @@ CANARIES = (
     "canary text",
     "canary title",
     "canary line text",
+    "canary button",
+    "canary reply",
+    "https://canary.example.org/",
     "canary reference",
     "canary from outside",
     "canary-reason",
@@ -75,7 +79,9 @@ class World:
         self.sms = FakeLine("sms-a", self.time.reactor)
         self.begin()
         done(self.daemon.store.write(_people))
-        self.over = self.send("canary text 1", title="canary title", per_line={"sms-a": LineText("canary line text")})
+        buttons = (Button("canary button", "canary reply"), Button("Look", url="https://canary.example.org/"))
+        own = {"sms-a": LineText("canary line text")}
+        self.over = self.send("canary text 1", title="canary title", per_line=own, buttons=buttons)
         done(Deferred.fromCoroutine(self.daemon.parts.core.cancel(self.over, None, "local")))
         self.waiting = self.send("canary text 2", reference="canary reference")
         self.later = self.send("canary text 3", send_at=self.daemon.now + 3_600_000, number=OLD_NUMBER)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,26 @@ from tests.fakes.daemon import done
 def never(failure: Failure) -> None:
     """The store does not fail here."""
     raise AssertionError(failure)
+
+
+def declare(patched: pytest.MonkeyPatch, *declared: Callable[[Database], None]) -> None:
+    """The program knows these migrations."""
+    migrations = Migrations("datasms")
+    for migration in declared:
+        migrations()(migration)
+    patched.setattr(opening, "migrations", migrations)
+    patched.setattr(opening, "MIGRATIONS", declared)
+
+
+def columns(path: Path) -> set[tuple[str, ...]]:
+    """Every column of every table and what is declared of it, whatever its place."""
+    with closing(sqlite3.connect(path)) as db:
+        return set(
+            db.execute(
+                'SELECT t.name, c.name, c.type, c."notnull", c.dflt_value, c.pk '
+                "FROM sqlite_master AS t, pragma_table_info(t.name) AS c WHERE t.type = 'table'"
+            )
+        )
 
 
 def test_a_new_database_is_private_strict_and_durable(tmp_path: Path) -> None:
@@ -92,20 +114,30 @@ def test_an_upgrade_keeps_a_copy_of_the_former_file(tmp_path: Path, monkeypatch:
     path = tmp_path / "db"
     done(InlineStore(path, never).stop())
 
-    def m002_next(db: Database) -> None:
+    def m999_next(db: Database) -> None:
         db.execute("CREATE TABLE more (n INTEGER) STRICT")
 
-    upgraded = Migrations("datasms")
-    for migration in (*MIGRATIONS, m002_next):
-        upgraded()(migration)
-    monkeypatch.setattr(opening, "migrations", upgraded)
-    monkeypatch.setattr(opening, "MIGRATIONS", (*MIGRATIONS, m002_next))
+    declare(monkeypatch, *MIGRATIONS, m999_next)
     store = InlineStore(path, never)
     assert done(store.read(lambda db: db.execute("SELECT count(*) FROM more").fetchone())) == (0,)
     done(store.stop())
-    copy = sqlite3.connect(tmp_path / "db.before-m002_next")
+    copy = sqlite3.connect(tmp_path / "db.before-m999_next")
     assert copy.execute("SELECT count(*) FROM sqlite_master WHERE name = 'more'").fetchone() == (0,)
     copy.close()
+
+
+def test_a_file_of_the_first_release_has_the_tables_of_a_new_one_after_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done(InlineStore(tmp_path / "new", never).stop())
+    with monkeypatch.context() as patched:
+        declare(patched, MIGRATIONS[0])
+        done(InlineStore(tmp_path / "old", never).stop())
+    assert columns(tmp_path / "old") < columns(tmp_path / "new")
+    done(InlineStore(tmp_path / "old", never).stop())
+    assert columns(tmp_path / "old") == columns(tmp_path / "new")
+    (copy,) = tmp_path.glob("old.before-*")
+    assert copy.name == f"old.before-{MIGRATIONS[-1].__name__}"
 
 
 def test_a_backup_is_whole_and_can_be_opened(tmp_path: Path) -> None:
