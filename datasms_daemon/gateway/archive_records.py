@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from datasms_daemon.gateway.records import Answer, MessageItem, PageQuery
 from datasms_daemon.gateway.shapes import PRINTABLE, Id, Known, SeqCursor, TimeText, Words
-from datasms_daemon.model import LineName, PersonId
+from datasms_daemon.model import Button, LineName, PersonId
 
 
 class ArchivedMessage(MessageItem, frozen=True):
@@ -17,6 +17,7 @@ class ArchivedMessage(MessageItem, frozen=True):
 
     title: str | None
     text: str | None
+    buttons: tuple[Button, ...]
 
 
 class ArchivedInboundQuery(PageQuery, frozen=True, kw_only=True):

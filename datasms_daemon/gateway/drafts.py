@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 
 from datasms_daemon.config.records import Config
 from datasms_daemon.config.units import parse_duration
 from datasms_daemon.gateway.ports import Core
-from datasms_daemon.gateway.records import (
-    MessageRequest,
-)
-from datasms_daemon.gateway.shapes import (
-    MAX_AHEAD_MS,
-    MAX_MESSAGES,
-    MAX_TTL_MS,
-    TOO_FAR,
-)
-from datasms_daemon.model import Draft, GroupId, Key, LineText, PersonId, Problem, Recipient
+from datasms_daemon.gateway.records import ButtonRequest, MessageRequest
+from datasms_daemon.gateway.shapes import MAX_AHEAD_MS, MAX_MESSAGES, MAX_TTL_MS, TOO_FAR, WEB_ADDRESS
+from datasms_daemon.model import Button, Draft, GroupId, Key, LineText, PersonId, Problem, Recipient
 from datasms_daemon.web.problems import HttpProblem
 from datasms_daemon.web.times import milliseconds
 
 DEFAULT_PRIORITY = "normal"
+_WEB_ADDRESS = re.compile(WEB_ADDRESS)
 
 
 class Drafter:
@@ -85,6 +80,9 @@ class Drafter:
             pointer=prefix,
             nomodify=request.nomodify,
             attachments=request.attachments,
+            buttons=tuple(
+                _button(button, f"{prefix}/buttons/{index}", problems) for index, button in enumerate(request.buttons)
+            ),
         )
 
     def _send_at(self, time: datetime, prefix: str, problems: list[Problem]) -> int:
@@ -127,6 +125,16 @@ class Drafter:
                 problems.append(Problem(f"{prefix}/lines/{index}", "there is no such line"))
             elif key.lines is not None and line not in key.lines:
                 problems.append(Problem(f"{prefix}/lines/{index}", "this key may not use this line"))
+
+
+def _button(button: ButtonRequest, pointer: str, problems: list[Problem]) -> Button:
+    if button.url is None:
+        return Button(button.text, button.text if button.reply is None else button.reply)
+    if button.reply is not None:
+        problems.append(Problem(f"{pointer}/url", "a button replies or opens a page: leave out url or reply"))
+    elif _WEB_ADDRESS.fullmatch(button.url) is None:
+        problems.append(Problem(f"{pointer}/url", "write an http or https address in ASCII, without a user name"))
+    return Button(button.text, url=button.url)
 
 
 def _ttl(text: str, prefix: str, problems: list[Problem]) -> int | None:

@@ -13,10 +13,13 @@ from msgspec import Meta
 from datasms_daemon.config.attachments import MOST_A_MESSAGE
 from datasms_daemon.gateway.shapes import (
     END,
+    MAX_BUTTONS,
     MAX_MESSAGES,
     Address,
     AttachmentId,
     BodyText,
+    ButtonReply,
+    ButtonText,
     CostCentre,
     Cursor,
     Duration,
@@ -33,6 +36,7 @@ from datasms_daemon.gateway.shapes import (
     TimeText,
     Title,
     Wait,
+    WebAddress,
     Word,
     Words,
 )
@@ -55,6 +59,14 @@ class LineTextRequest(Request, frozen=True, kw_only=True):
     text: BodyText
 
 
+class ButtonRequest(Request, frozen=True, kw_only=True):
+    """Pressed, it writes ``reply`` to us or opens ``url``; without both it writes its text."""
+
+    text: ButtonText
+    reply: ButtonReply | None = None
+    url: WebAddress | None = None
+
+
 class MessageRequest(Request, frozen=True, kw_only=True):
     """One text for one or many recipients."""
 
@@ -68,6 +80,7 @@ class MessageRequest(Request, frozen=True, kw_only=True):
     attachments: Annotated[
         tuple[AttachmentId, ...], Meta(max_length=MOST_A_MESSAGE, description="Ids from POST /v1/attachments")
     ] = ()
+    buttons: Annotated[tuple[ButtonRequest, ...], Meta(max_length=MAX_BUTTONS)] = ()
     reference: Reference | None = None
     cost_centre: CostCentre | None = None
     per_line: Annotated[dict[Known, LineTextRequest], Meta(max_length=64)] = {}

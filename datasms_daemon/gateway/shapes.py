@@ -13,9 +13,12 @@ from datasms_daemon.config.kinds import DAY
 END = r"(?!\n)$"
 _ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _NUMBER = r"\+?[0-9 ()./\u00a0\u2010-\u2013-]{3,32}"
+# ASCII as an address bar gives it: no user name before the host, and nothing that programs read in different ways.
+WEB_ADDRESS = r"https?://[A-Za-z0-9][A-Za-z0-9._-]*(:[0-9]{1,5})?([/?#][!-\[\]-~]*)?"
 PRINTABLE = r"^[^\x00-\x1f\x7f]*" + END
 
 MAX_MESSAGES = 1000
+MAX_BUTTONS = 12  # one below the other, so many are seen on a phone that is held upright
 MAX_TTL_MS = 31 * DAY
 MAX_AHEAD_MS = 3660 * DAY
 TOO_FAR = "is more than ten years ahead"
@@ -67,5 +70,11 @@ PageSize = Annotated[int, Meta(ge=1, le=500)]
 Wait = Annotated[int, Meta(ge=0, le=MAX_WAIT_S, description="Seconds to wait for a change")]
 IdempotencyKey = Annotated[str, Meta(min_length=1, max_length=200, pattern=rf"^[!-~]+{END}")]
 AttachmentId = Annotated[str, Meta(min_length=1, max_length=64, pattern=rf"^[A-Za-z0-9]+{END}")]
+# Escaped for Viber each character may become five, and Viber takes 250.
+ButtonText = Annotated[str, Meta(min_length=1, max_length=50, pattern=PRINTABLE)]
+ButtonReply = Annotated[str, Meta(min_length=1, max_length=250, pattern=PRINTABLE)]
+WebAddress = Annotated[
+    str, Meta(max_length=2000, examples=["https://crm.example.org/4711"], extra_json_schema=_shape(WEB_ADDRESS))
+]
 FileName = Annotated[str, Meta(max_length=1000, description="What the file is called; made safe")]
 Email = Annotated[str, Meta(max_length=254, pattern=rf"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+{END}")]

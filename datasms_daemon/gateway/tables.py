@@ -38,8 +38,15 @@ def table(shape: type[T], items: Iterable[T], *, heads: bool = True) -> bytes:
     writer = csv.writer(file)
     if heads:
         writer.writerow(shape.__struct_encode_fields__)
-    writer.writerows(map(cell, msgspec.structs.astuple(item)) for item in items)
+    writer.writerows(map(_cell, msgspec.structs.astuple(item)) for item in items)
     return file.getvalue().encode("utf-8")
+
+
+def _cell(value: object) -> object:
+    """A list is written as JSON, an empty one as nothing."""
+    if isinstance(value, tuple):
+        value = msgspec.json.encode(value).decode() if value else None
+    return cell(value)
 
 
 def _link(found: Page[T]) -> tuple[tuple[bytes, bytes], ...]:

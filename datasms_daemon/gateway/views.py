@@ -69,7 +69,7 @@ def message_item(dossier: Dossier) -> MessageItem:
 def archived_message(dossier: Dossier) -> ArchivedMessage:
     """A message with its text, where that is kept."""
     item, message = msgspec.structs.asdict(message_item(dossier)), dossier.message
-    return ArchivedMessage(**item, title=message.title, text=message.text or None)
+    return ArchivedMessage(**item, title=message.title, text=message.text or None, buttons=message.buttons)
 
 
 def message_view(dossier: Dossier) -> MessageView:

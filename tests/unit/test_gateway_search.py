@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from datasms_daemon.gateway.archive_records import ArchivedMessage
 from datasms_daemon.gateway.http_api import make_site
+from datasms_daemon.gateway.records import Page
 from datasms_daemon.model import (
     ArchivedInbound,
     InboundSearch,
@@ -146,8 +147,8 @@ def test_lines_of_an_export_are_the_very_messages(gateway: Gateway) -> None:
     lines = [msgspec.json.decode(line, type=ArchivedMessage) for line in answer.body.split(b"\n") if line]
     assert [line.text for line in lines] == texts[::-1]
     assert {(line.title, line.class_, line.to) for line in lines} == {("@sum", "otp", NUMBER)}
-    page = msgspec.json.decode(gateway.ask("GET", MESSAGES).body)
-    assert [msgspec.to_builtins(line) for line in lines] == page["items"]
+    page = msgspec.json.decode(gateway.ask("GET", MESSAGES).body, type=Page[ArchivedMessage])
+    assert tuple(lines) == page.items
 
 
 def test_no_cell_of_a_table_is_a_formula_and_numbers_stay(gateway: Gateway) -> None:
