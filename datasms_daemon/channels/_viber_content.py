@@ -5,12 +5,13 @@ Limits and fields are those of viber.md §§ 2 and 3.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from html import escape
 from urllib.parse import quote
 
 import msgspec
 
-from datasms_daemon.model import Attachment, NotSent, PushOrder, Record
+from datasms_daemon.model import Attachment, Button, NotSent, PushOrder, Record
 
 MAX_TEXT = 7000  # characters
 MAX_PICTURE_TEXT = 768  # characters
@@ -55,6 +56,7 @@ class Sends(Record, frozen=True):
 def to_sends(order: PushOrder, sender: Sender, link: Link | None) -> Sends | NotSent:
     """What to send for this push, title and text as one; NotSent for what Viber cannot carry.
 
+    Each message has all the buttons, for Viber shows those of the newest one.
     ``link`` None: there is no address at which Viber could fetch an attachment, so the text goes alone.
     """
     receiver = order.device.address.get("id")
@@ -69,7 +71,7 @@ def to_sends(order: PushOrder, sender: Sender, link: Link | None) -> Sends | Not
     if len(text) > MAX_TEXT:
         return NotSent(f"longer than {MAX_TEXT} characters", final=True)
     fit, left_out = _sorted_out(content.attachments, link)
-    common = {"receiver": receiver, "tracking_data": order.message}
+    common = {"receiver": receiver, "tracking_data": order.message, **_keyboard(content.buttons)}
     first = _text(text, sender)
     if link is not None and fit and _is_picture(fit[0]) and len(text) <= MAX_PICTURE_TEXT:
         first = _picture(text, sender, fit[0], link)
@@ -80,7 +82,8 @@ def to_sends(order: PushOrder, sender: Sender, link: Link | None) -> Sends | Not
     if link is None:
         return Sends(body, (), left_out)
     others = [(one.name, msgspec.json.encode({**common, **_media(sender, one, link)})) for one in fit]
-    return Sends(body, tuple(others), left_out)
+    large = tuple(f"{name} was left out: larger than {MAX_BODY} bytes" for name, body in others if len(body) > MAX_BODY)
+    return Sends(body, tuple(one for one in others if len(one[1]) <= MAX_BODY), left_out + large)
 
 
 def welcome(text: str, sender: Sender, button: str | None = None) -> bytes:
@@ -88,11 +91,8 @@ def welcome(text: str, sender: Sender, button: str | None = None) -> bytes:
 
     ``button``: a key below it that writes this very text to the bot; writing is what subscribes.
     """
-    message = _text(text, sender)
-    if button is not None:
-        key = {"Columns": 6, "Rows": 1, "ActionType": "reply", "ActionBody": button, "Text": button}
-        message["keyboard"] = {"Type": "keyboard", "DefaultHeight": False, "Buttons": [key]}
-    return msgspec.json.encode(message)
+    buttons = () if button is None else (Button(button, button),)
+    return msgspec.json.encode({**_text(text, sender), **_keyboard(buttons)})
 
 
 def webhook(url: str) -> bytes:
@@ -149,6 +149,19 @@ def _media(sender: Sender, attachment: Attachment, link: Link) -> dict[str, obje
 def _picture(text: str, sender: Sender, attachment: Attachment, link: Link) -> dict[str, object]:
     media = f"{link(attachment)}.{PICTURES[attachment.type]}"
     return {**_shown(sender), "type": "picture", "text": text, "media": media}
+
+
+def _keyboard(buttons: Sequence[Button]) -> dict[str, object]:
+    """The part of a message that shows them, one below the other; nothing where there are none."""
+    # Viber reads what stands on a key as HTML, at most 250 characters of it.
+    keys = [{"Columns": 6, "Rows": 1, **_action(one), "Text": escape(one.text, quote=False)} for one in buttons]
+    return {"keyboard": {"Type": "keyboard", "DefaultHeight": False, "Buttons": keys}} if keys else {}
+
+
+def _action(button: Button) -> dict[str, object]:
+    if button.url is not None:
+        return {"ActionType": "open-url", "ActionBody": button.url}
+    return {"ActionType": "reply", "ActionBody": button.reply}
 
 
 def _text(text: str, sender: Sender) -> dict[str, object]:

@@ -32,7 +32,7 @@ from datasms_daemon.model import (
     Unknown,
 )
 from tests.contract.rigs import RIGS, WITH_FAR_END
-from tests.contract.rigs.base import Rig, order, timed
+from tests.contract.rigs.base import BUTTONS, Rig, order, timed
 
 
 @pytest_twisted.async_yield_fixture
@@ -58,6 +58,12 @@ async def test_it_provides_the_interface(rig: Rig) -> None:
 async def test_a_good_push_is_accepted_and_nothing_more(rig: Rig) -> None:
     """I25: a provider's success is never delivery."""
     assert isinstance(await rig.channel.push(order(rig)), Accepted)
+
+
+@each_channel
+@pytest_twisted.ensureDeferred
+async def test_a_push_with_buttons_is_accepted_whether_they_can_be_shown_or_not(rig: Rig) -> None:
+    assert isinstance(await rig.channel.push(order(rig, buttons=BUTTONS)), Accepted)
 
 
 @each_channel

@@ -38,7 +38,7 @@ from datasms_daemon.model import (
     Unknown,
     Verdict,
 )
-from tests.contract.rigs.base import SECRET_ADDRESS, Host, now_ms, order, timed
+from tests.contract.rigs.base import BUTTONS, SECRET_ADDRESS, Host, now_ms, order, timed
 from tests.contract.rigs.viber import PUBLIC_URL, TOKEN, ViberRig
 from tests.fakes.viber_service import EVENTS, FIRST_TOKEN, Welcome, status
 
@@ -157,6 +157,39 @@ async def test_all_that_is_wrong_with_the_options_is_said_at_once(viber: ViberRi
         "channel viber: token: must be the token from the bot's page, in one line",
         "channel viber: avatar: must be a URL",
     ]
+
+
+# Buttons
+
+
+@pytest_twisted.ensureDeferred
+async def test_viber_shows_the_buttons_and_what_is_pressed_comes_back_as_a_text(viber: ViberRig) -> None:
+    await viber.channel.push(order(viber, buttons=BUTTONS))
+    (sent,) = viber.service.sent
+    assert sent.keyboard is not None
+    shown = [(key.text, key.action_type, key.action_body, key.columns, key.rows) for key in sent.keyboard.buttons]
+    assert shown == [
+        ("Confirm", "reply", "YES 4711", 6, 1),
+        ("Open the ticket", "open-url", "https://crm.example.org/4711", 6, 1),
+    ]
+    assert (sent.keyboard.default_height, sent.min_api_version) == (False, 1)
+    for pressed in ("Confirm", "Open the ticket"):
+        assert await viber.bot.hook(viber.service.presses(SECRET_ADDRESS, pressed)) == HookAnswer(200)
+    assert [(text.text, text.address) for text in viber.host.texts] == [
+        ("YES 4711", ADDRESS),
+        ("https://crm.example.org/4711", ADDRESS),
+    ]
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_buttons_stay_below_the_last_of_several_attachments(viber: ViberRig) -> None:
+    one = with_files(viber, PNG, PDF)
+    assert one.content is not None
+    content = msgspec.structs.replace(one.content, buttons=BUTTONS)
+    await viber.channel.push(msgspec.structs.replace(one, content=content))
+    assert [sent.type for sent in viber.service.sent] == ["picture", "file"]
+    await viber.bot.hook(viber.service.presses(SECRET_ADDRESS, "Confirm"))
+    assert [text.text for text in viber.host.texts] == ["YES 4711"]
 
 
 # Pictures and files

@@ -1,8 +1,9 @@
 """The local Viber as a process: ``python viber_process.py DIRECTORY TOKEN HOOK CA`` calls the bot at the URL HOOK.
 
 It writes one JSON object a line: ``ready`` with its endpoint, ``answered`` with the status the bot gave a callback,
-``sent``; it reads orders: ``write`` (somebody writes to the bot), ``about`` (a callback about a message: delivered or
-seen), ``forge`` (a callback that Viber did not sign), ``sent`` (it says what it took and whom it calls).
+``sent``; it reads orders: ``write`` (somebody writes to the bot), ``press`` (he presses a button), ``about`` (a
+callback about a message: delivered or seen), ``forge`` (a callback that Viber did not sign), ``sent`` (it says what it
+took and whom it calls).
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ class Orders(LineOnlyReceiver):
         match order["do"]:
             case "write":
                 call = service.writes(order["user"], order["text"])
+            case "press":
+                call = service.presses(order["user"], order["text"])
             case "about":
                 token = FIRST_TOKEN + order["number"]
                 call = service.callback(order["what"], user_id=order["user"], message_token=token)
@@ -59,8 +62,12 @@ class Orders(LineOnlyReceiver):
                 call = service.writes(order["user"], order["text"])
                 call = HookCall(call.channel, call.path, call.headers, call.body + b" ")
             case _:
-                media = [sent.media for sent in service.sent]
-                self.say("sent", texts=[sent.text for sent in service.sent], media=media, webhook=service.webhook)
+                took = {
+                    "texts": [sent.text for sent in service.sent],
+                    "media": [sent.media for sent in service.sent],
+                    "about": [sent.tracking_data for sent in service.sent],
+                }
+                self.say("sent", **took, webhook=service.webhook)
                 return
         Deferred.fromCoroutine(self._deliver(call))
 

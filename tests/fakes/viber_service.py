@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -26,6 +26,8 @@ from datasms_daemon.model import HookAnswer, HookCall
 
 MAX_BODY = 30_000
 PER_HOUR = 100
+WIDTH = 6  # columns of a keyboard
+MAX_ROWS = 24
 # Above 2^53, where anything that goes through a float loses digits.
 FIRST_TOKEN = 4_912_661_846_655_238_145
 EVENTS = ("delivered", "seen", "failed", "conversation_started")
@@ -47,17 +49,40 @@ class Sender(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Button(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="pascal"):
-    action_body: Annotated[str, Meta(min_length=1)]
-    columns: Annotated[int, Meta(ge=1, le=6)] = 6
+    columns: Annotated[int, Meta(ge=1, le=WIDTH)] = WIDTH
     rows: Annotated[int, Meta(ge=1, le=2)] = 1
-    action_type: Literal["reply", "open-url", "none"] = "reply"
-    text: str = ""
+    action_type: Literal["reply", "open-url", "location-picker", "share-phone", "none"] = "reply"
+    action_body: str = ""
+    text: Annotated[str, Meta(max_length=250)] = ""
+    silent: bool = False
 
 
 class Keyboard(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="pascal"):
     type: Literal["keyboard"]
     buttons: Annotated[tuple[Button, ...], Meta(min_length=1)]
     default_height: bool = False
+
+
+def keyboard_fault(keyboard: Keyboard, min_api_version: int) -> str | None:
+    """Why a keyboard cannot be shown; None: it can."""
+    for button in keyboard.buttons:
+        if not button.action_body and button.action_type != "none":
+            return "a button that does nothing"
+        if button.action_type in ("location-picker", "share-phone") and min_api_version < 3:
+            return "a button that this version does not have"
+        if button.action_type == "open-url" and urlsplit(button.action_body).scheme not in ("http", "https"):
+            return "no address of a page"
+    return "too high" if _height(keyboard.buttons) > MAX_ROWS else None
+
+
+def _height(buttons: Iterable[Button]) -> int:
+    """In rows: buttons stand beside each other for as long as there is room."""
+    height, left, row = 0, 0, 0
+    for button in buttons:
+        if button.columns > left:
+            height, left, row = height + row, WIDTH, 0
+        left, row = left - button.columns, max(row, button.rows)
+    return height + row
 
 
 class Welcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,10 +108,13 @@ class Sent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     file_name: Annotated[str, Meta(max_length=256)] | None = None
     min_api_version: int = 1
     tracking_data: Annotated[str, Meta(max_length=4000)] = ""
+    keyboard: Keyboard | None = None
 
 
 def fault(sent: Sent) -> str | None:
     """Why Viber does not take a message of this type; None: it takes it."""
+    if sent.keyboard is not None and (why := keyboard_fault(sent.keyboard, sent.min_api_version)) is not None:
+        return why
     needs, may = NEEDS[sent.type], MAY[sent.type]
     given = {name for name in ("text", "media", "thumbnail", "size", "file_name") if getattr(sent, name) is not None}
     if needs - given or given - needs - may:
@@ -178,13 +206,25 @@ class ViberService(HttpsService):
         self.strangers.discard(user)
         self.subscribers.add(user)
         self._unanswered[user] = 0
-        message = {"type": "text", "text": text}
+        newest = self._newest(user)
+        message = {"type": "text", "text": text, "tracking_data": "" if newest is None else newest.tracking_data}
         return self.callback("message", sender={"id": user, "name": "Jan"}, message=message, silent=False)
+
+    def presses(self, user: str, text: str) -> HookCall:
+        """The callback of a subscriber who presses what has this text, of what he is shown: the newest keyboard; a page
+        that opens is also written to the bot."""
+        newest = self._newest(user)
+        shown = () if newest is None or newest.keyboard is None else newest.keyboard.buttons
+        (pressed,) = (button for button in shown if button.text == text)
+        return self.writes(user, pressed.action_body)
 
     def new_token(self) -> int:
         """The next message token."""
         self._tokens += 1
         return self._tokens
+
+    def _newest(self, user: str) -> Sent | None:
+        return next((sent for sent in reversed(self.sent) if sent.receiver == user), None)
 
     def _send_message(self, body: bytes) -> ScriptedAnswer:
         if self.webhook is None:

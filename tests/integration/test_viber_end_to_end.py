@@ -128,6 +128,31 @@ def test_viber_fetches_pictures_and_files_by_links_that_nobody_can_make(bot: Bot
     assert stage.texts("Pump 3 stopped") == []
 
 
+def test_what_is_pressed_comes_back_to_the_application_whose_message_it_answers(bot: Bot) -> None:
+    bot.join()
+    stage = bot.stage
+    buttons = [{"text": "Confirm", "reply": "YES 4711"}, {"text": "Open", "url": "https://crm.example.org/4711"}]
+    plan = stage.attach(b"%PDF-1.7 the plan", "plan.pdf")
+    id_ = stage.submit(NUMBER, "Pump 3 stopped", buttons=buttons, attachments=[plan])
+    stage.reaches(id_, "waiting")
+    eventually(lambda: bot.sent["texts"] == ["Pump 3 stopped", None], "text and file arrive")
+    assert bot.sent["about"] == [id_, id_]
+    # What he is shown is the keyboard of the newest message, the file.
+    assert bot.ask("press", user=USER, text="Confirm") == 200
+    (pressed,) = stage.gateway("GET", "/v1/inbound?after=0&wait=10").body["items"]
+    assert (pressed["text"], pressed["person"], pressed["line"]) == ("YES 4711", "novak", "viber")
+    assert bot.ask("press", user=USER, text="Open") == 200
+    (opened,) = stage.gateway("GET", f"/v1/inbound?after={pressed['id']}&wait=10").body["items"]
+    assert opened["text"] == "https://crm.example.org/4711"
+    assert stage.texts("Pump 3 stopped") == []
+
+
+def test_an_sms_in_place_of_a_message_with_buttons_is_the_text_alone(bot: Bot) -> None:
+    id_ = bot.stage.submit(NUMBER, "Answer YES 4711", buttons=[{"text": "Confirm", "reply": "canary"}])
+    eventually(lambda: bool(bot.stage.texts("Answer YES 4711")), "the SMS, for who has no device")
+    assert bot.stage.message(id_)["attempts"][-1]["line"] == "sms"
+
+
 def test_what_viber_did_not_sign_changes_nothing(bot: Bot) -> None:
     issued = bot.stage.gateway("PUT", "/v1/persons/novak", {"name": "Jan", "numbers": [NUMBER]})
     assert issued.status == 200

@@ -3,6 +3,7 @@ are read, and the memory for repeats has an end."""
 
 from __future__ import annotations
 
+from html import unescape
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -17,6 +18,7 @@ from datasms_daemon.model import (
     Accepted,
     AddressGone,
     Attachment,
+    Button,
     Content,
     Device,
     DeviceId,
@@ -61,6 +63,10 @@ attachments = st.builds(
     st.sampled_from(["image/png", "image/jpeg", "image/gif", "application/pdf", "application/octet-stream"]),
     st.sampled_from([1, 1 << 20, (1 << 20) + 1, 50 << 20, (50 << 20) + 1]),
     st.just("00"),
+)
+labels = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=50)
+buttons = st.builds(Button, labels, labels) | st.builds(
+    Button, labels, st.none(), st.integers(0, 1975).map(lambda size: f"https://a.example/{'x' * size}")
 )
 bodies = st.binary(max_size=200) | json_values
 
@@ -111,23 +117,36 @@ def test_no_made_up_signature_is_good(made_up: str) -> None:
     assert not is_genuine(HookCall("viber", "", {"x-viber-content-signature": made_up}, b"{}"), SECRET)
 
 
+def shown(sent: Sent) -> tuple[Button, ...]:
+    """The buttons of a message as he sees them and as they act."""
+    keys = () if sent.keyboard is None else sent.keyboard.buttons
+    return tuple(
+        Button(unescape(key.text), None, key.action_body)
+        if key.action_type == "open-url"
+        else Button(unescape(key.text), key.action_body)
+        for key in keys
+    )
+
+
 @given(
     st.text(min_size=1, max_size=9000),
     st.none() | st.text(max_size=100),
     st.lists(attachments, max_size=4, unique_by=lambda one: one.id).map(tuple),
+    st.lists(buttons, max_size=12).map(tuple),
     st.booleans(),
 )
 def test_what_is_sent_is_within_vibers_limits_and_nothing_is_passed_over(
-    text: str, title: str | None, files: tuple[Attachment, ...], has_link: bool
+    text: str, title: str | None, files: tuple[Attachment, ...], keys: tuple[Button, ...], has_link: bool
 ) -> None:
     device = Device(DeviceId("d1"), PersonId("novak"), "viber", {"id": "jan"})
-    order = PushOrder(MessageId("m1"), device, True, 1, Content(text, title, files))
+    order = PushOrder(MessageId("m1"), device, True, 1, Content(text, title, files, keys))
     sends = to_sends(order, Sender("Acme"), (lambda one: f"https://mx.example.org/{one.id}") if has_link else None)
     if isinstance(sends, NotSent):
         assert sends.final
         return
     bodies = [sends.first, *(body for _, body in sends.others)]
     assert all(len(body) <= MAX_BODY and fault(msgspec.json.decode(body, type=Sent)) is None for body in bodies)
+    assert all(shown(msgspec.json.decode(body, type=Sent)) == keys for body in bodies)
     first = msgspec.json.decode(sends.first)
     assert first["text"].endswith(text)
     assert first["type"] == "text" or len(first["text"]) <= MAX_PICTURE_TEXT

@@ -16,6 +16,7 @@ from datasms_daemon.lines.datasms import DatasmsDriver
 from datasms_daemon.model import (
     Accepted,
     AttemptState,
+    Button,
     Content,
     Device,
     DeviceId,
@@ -67,9 +68,9 @@ class World:
         self.daemon = FakeDaemon(self.config, {"datasms": line, "sms-a": self.sms}, self.time)
         self.daemon.parts.channels.use(self.channels)
 
-    def send(self) -> MessageId:
+    def send(self, **more: object) -> MessageId:
         """One message."""
-        return MessageId(self.daemon.submit(draft())[0])
+        return MessageId(self.daemon.submit(draft(**more))[0])  # type: ignore[arg-type]
 
     def look(self, id_: MessageId) -> Dossier:
         """What is stored of it."""
@@ -121,6 +122,13 @@ def test_a_channel_that_shows_the_text_gets_it(world: World) -> None:
     world.send()
     (order,) = world.viber.orders
     assert order.content == Content("Pump 3 stopped")
+
+
+def test_a_channel_that_shows_the_text_gets_the_buttons_with_it(world: World) -> None:
+    button = Button("Confirm", "YES 4711")
+    world.send(buttons=(button,))
+    (order,) = world.viber.orders
+    assert order.content == Content("Pump 3 stopped", buttons=(button,))
 
 
 def test_what_did_not_go_along_stands_in_the_trace_and_the_message_counts_as_sent(world: World) -> None:

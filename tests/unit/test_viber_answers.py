@@ -24,6 +24,7 @@ from datasms_daemon.model import (
     Accepted,
     AddressGone,
     Attachment,
+    Button,
     Content,
     Device,
     DeviceId,
@@ -332,6 +333,61 @@ def test_the_official_library_would_send_the_same_picture_and_file() -> None:
     for name, message in zip(("photo.png", "plan.pdf"), messages, strict=True):
         theirs = MessageSender(None, None, bot)._prepare_payload(message, bot.name, bot.avatar, receiver="u1==")
         assert ours[name] == {key: value for key, value in theirs.items() if value is not None and key != "auth_token"}
+
+
+KEYBOARD = {
+    "Type": "keyboard",
+    "DefaultHeight": False,
+    "Buttons": [
+        {"Columns": 6, "Rows": 1, "ActionType": "reply", "ActionBody": "YES 4711", "Text": "Confirm"},
+        {"Columns": 6, "Rows": 1, "ActionType": "open-url", "ActionBody": "https://crm.example.org/", "Text": "Open"},
+    ],
+}
+BUTTONS = (Button("Confirm", "YES 4711"), Button("Open", url="https://crm.example.org/"))
+
+
+def _pressable(*buttons: Button, text: str = "Pump 3 stopped", files: tuple[Attachment, ...] = ()) -> PushOrder:
+    order = _order()
+    return msgspec.structs.replace(order, content=Content(text, None, files, buttons))
+
+
+def test_buttons_are_a_keyboard_of_one_key_a_row() -> None:
+    assert _sent(_pressable(*BUTTONS)) == [TEXT | {"keyboard": KEYBOARD}]
+
+
+def test_what_follows_the_text_has_the_keyboard_too_for_viber_shows_that_of_the_newest_message() -> None:
+    picture, file = _sent(_pressable(*BUTTONS, files=(PNG, PDF)))
+    assert picture == PHOTO | {"text": "Pump 3 stopped", "keyboard": KEYBOARD}
+    assert file == PLAN | {"keyboard": KEYBOARD}
+
+
+def test_the_official_library_would_send_the_same_keyboard() -> None:
+    bot = BotConfiguration(auth_token="t", name="Acme", avatar="https://acme.example/a.png")
+    message = TextMessage(text="Pump 3 stopped", tracking_data="m1", min_api_version=1, keyboard=KEYBOARD)
+    theirs = MessageSender(None, None, bot)._prepare_payload(message, bot.name, bot.avatar, receiver="u1==")
+    ours = to_sends(_pressable(*BUTTONS), Sender("Acme", "https://acme.example/a.png"), None)
+    assert isinstance(ours, Sends)
+    named = {name: value for name, value in theirs.items() if value is not None and name != "auth_token"}
+    assert msgspec.json.decode(ours.first) == named
+
+
+def test_what_stands_on_a_key_is_no_markup_and_what_it_writes_is_as_it_was_given() -> None:
+    (sent,) = _sent(_pressable(Button("<b>R&D</b>", "<b>R&D</b>")))
+    (key,) = sent["keyboard"]["Buttons"]
+    assert (key["Text"], key["ActionBody"]) == ("&lt;b&gt;R&amp;D&lt;/b&gt;", "<b>R&D</b>")
+
+
+def test_a_message_that_buttons_make_too_large_is_not_sent_and_an_attachment_is_left_out() -> None:
+    pages = [Button("x", url=f"https://a.example/{'x' * 1980}")] * 12
+    assert isinstance(to_sends(_pressable(*pages, text="x" * 3000), ACME, None), Sends)
+    order = _pressable(*pages, text="x" * 7000)
+    assert to_sends(order, ACME, None) == NotSent("larger than 30000 bytes", final=True)
+    sends = to_sends(_pressable(*pages, files=(PDF, PNG)), ACME, lambda one: f"https://mx.example.org/{one.id * 3000}")
+    assert isinstance(sends, Sends)
+    assert sends.others == ()
+    assert sends.left_out == tuple(
+        f"{name} was left out: larger than 30000 bytes" for name in ("plan.pdf", "photo.png")
+    )
 
 
 def test_a_welcome_has_no_receiver_and_a_button_writes_its_own_text() -> None:

@@ -20,6 +20,7 @@ from tests.fakes.viber_service import FIRST_TOKEN, ViberService
 NOW = 1_795_000_000_000
 GOOD = {"receiver": "jan", "type": "text", "text": "Hello", "sender": {"name": "Acme"}}
 PICTURE = {**GOOD, "type": "picture", "text": "", "media": "https://x.example/a.png"}
+KEY = {"Columns": 6, "Rows": 1, "ActionType": "reply", "ActionBody": "YES", "Text": "Yes"}
 FILE = {
     "receiver": "jan",
     "type": "file",
@@ -28,6 +29,11 @@ FILE = {
     "size": 50 << 20,
     "file_name": "plan.pdf",
 }
+
+
+def with_keys(*keys: object, **changed: object) -> dict[str, object]:
+    """A good message with this keyboard."""
+    return {**GOOD, "keyboard": {"Type": "keyboard", "DefaultHeight": False, "Buttons": keys} | changed}
 
 
 class Caller:
@@ -171,3 +177,68 @@ async def test_it_refuses_a_webhook_that_is_not_https_or_wants_unknown_events(
     caller: Caller, asked: dict[str, object]
 ) -> None:
     assert (await caller.post("pa/set_webhook", asked))["status"] == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        with_keys(KEY),
+        with_keys({"ActionBody": "YES"}),
+        with_keys({**KEY, "ActionType": "none", "ActionBody": ""}),
+        with_keys({**KEY, "ActionType": "open-url", "ActionBody": "http://x.example"}),
+        with_keys({**KEY, "Text": "x" * 250, "Columns": 1, "Rows": 2, "Silent": True}),
+        with_keys({**KEY, "ActionType": "share-phone"}) | {"min_api_version": 3},
+        with_keys(*[KEY] * 24),
+        with_keys(*[{**KEY, "Rows": 2}] * 12),
+        with_keys(*[{**KEY, "Columns": 3}] * 48),
+        with_keys(*[{**KEY, "Columns": 4}, {**KEY, "Columns": 2, "Rows": 2}] * 12),
+        {**with_keys(KEY), **PICTURE},
+        {**with_keys(KEY), **FILE},
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_it_takes_a_keyboard_with_any_message(caller: Caller, body: dict[str, object]) -> None:
+    body = {name: value for name, value in body.items() if name != "text" or body["type"] != "file"}
+    assert (await caller.post("pa/send_message", body))["status"] == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        with_keys(),
+        with_keys(KEY, Type="rich_media"),
+        with_keys(KEY, Strange=1),
+        with_keys({**KEY, "Columns": 0}),
+        with_keys({**KEY, "Columns": 7}),
+        with_keys({**KEY, "Rows": 0}),
+        with_keys({**KEY, "Rows": 3}),
+        with_keys({**KEY, "ActionType": "call"}),
+        with_keys({**KEY, "ActionBody": ""}),
+        with_keys({"Text": "Yes"}),
+        with_keys({**KEY, "Text": "x" * 251}),
+        with_keys({**KEY, "strange": 1}),
+        with_keys({**KEY, "ActionType": "open-url", "ActionBody": "YES"}),
+        with_keys({**KEY, "ActionType": "location-picker"}),
+        with_keys({**KEY, "ActionType": "share-phone"}) | {"min_api_version": 2},
+        with_keys(*[KEY] * 25),
+        with_keys(*[{**KEY, "Rows": 2}] * 12, KEY),
+        with_keys(*[{**KEY, "Columns": 3}] * 49),
+        with_keys(*[{**KEY, "Columns": 4}, {**KEY, "Columns": 2, "Rows": 2}] * 12, KEY),
+        with_keys(*[{**KEY, "Columns": 4, "Rows": 2}, {**KEY, "Columns": 2}] * 12, KEY),
+        with_keys(*[{**KEY, "Columns": 4}] * 25),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_it_refuses_a_keyboard_that_cannot_be_shown(caller: Caller, body: object) -> None:
+    assert (await caller.post("pa/send_message", body))["status"] == 4
+    assert caller.service.sent == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_pressed_is_written_about_the_newest_message_and_only_what_is_shown(caller: Caller) -> None:
+    await caller.post("pa/send_message", with_keys(KEY) | {"tracking_data": "m1"})
+    said = msgspec.json.decode(caller.service.presses("jan", "Yes").body)
+    assert said["message"] == {"type": "text", "text": "YES", "tracking_data": "m1"}
+    await caller.post("pa/send_message", GOOD)
+    with pytest.raises(ValueError, match="not enough values"):
+        caller.service.presses("jan", "Yes")

@@ -11,6 +11,7 @@ from datasms_daemon.demo.answers import ScriptedAnswer
 from datasms_daemon.https.connect import Reactor
 from datasms_daemon.interfaces import IChannel, IChannelHost
 from datasms_daemon.model import (
+    Button,
     Content,
     Device,
     DeviceId,
@@ -55,11 +56,14 @@ class Rig(Protocol):
         """Everything is closed."""
 
 
-def order(rig: Rig, address: dict[str, str] | None = None) -> PushOrder:
+BUTTONS = (Button("Confirm", "YES 4711"), Button("Open the ticket", url="https://crm.example.org/4711"))
+
+
+def order(rig: Rig, address: dict[str, str] | None = None, buttons: tuple[Button, ...] = ()) -> PushOrder:
     """An urgent message, good for a minute."""
     address = rig.address if address is None else address
     device = Device(DeviceId("d1"), PersonId("novak"), rig.channel.name, address, KEYS)
-    content = Content("Pump 3 stopped", "Pump station") if rig.channel.carries_text else None
+    content = Content("Pump 3 stopped", "Pump station", buttons=buttons) if rig.channel.carries_text else None
     return PushOrder(MessageId("m1"), device, True, 60_000, content)
 
 
