@@ -159,6 +159,14 @@ class AttachmentItem(Answer, frozen=True, kw_only=True):
     sha256: str
 
 
+class ButtonItem(Answer, frozen=True, kw_only=True):
+    """To be pressed below the text: it writes ``reply`` to the organisation or opens ``url``; the other is null."""
+
+    text: str
+    reply: str | None
+    url: str | None
+
+
 class Item(Answer, frozen=True, kw_only=True):
     """One message as the device gets it."""
 
@@ -169,6 +177,7 @@ class Item(Answer, frozen=True, kw_only=True):
     title: str | None
     text: str
     attachments: tuple[AttachmentItem, ...] = ()
+    buttons: tuple[ButtonItem, ...] = ()
     thread: str | None = None
     valid_until: TimeText
 
@@ -314,6 +323,7 @@ def item_answer(item: InboxItem) -> Item:
         title=item.title,
         text=item.text,
         attachments=tuple(AttachmentItem(**msgspec.structs.asdict(one)) for one in item.attachments),
+        buttons=tuple(ButtonItem(**msgspec.structs.asdict(one)) for one in item.buttons),
         valid_until=rfc3339(item.valid_until),
     )
 

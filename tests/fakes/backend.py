@@ -14,6 +14,7 @@ from datasms_daemon.interfaces import IBackend
 from datasms_daemon.model import (
     CHUNK,
     Attachment,
+    Button,
     Device,
     DeviceId,
     DeviceReceipt,
@@ -140,7 +141,9 @@ class FakeBackend:
         self.inboxes[device.id] = []
         return token
 
-    def put(self, device: str, text: str, *attachments: Attachment, notify: bool = True) -> InboxItem:
+    def put(
+        self, device: str, text: str, *attachments: Attachment, buttons: tuple[Button, ...] = (), notify: bool = True
+    ) -> InboxItem:
         """A message arrives for a device (by its token)."""
         self._seq += 1
         item = InboxItem(
@@ -152,6 +155,7 @@ class FakeBackend:
             text=text,
             valid_until=NOW + 3_600_000,
             attachments=attachments,
+            buttons=buttons,
         )
         id_ = self.devices[device].id
         self.inboxes[id_].append(item)

@@ -9,7 +9,7 @@ import pytest_twisted
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorCore
 
-from datasms_daemon.model import DeviceReceipt, MessageId, Reach, ReceiptState
+from datasms_daemon.model import Button, DeviceReceipt, MessageId, Reach, ReceiptState
 from tests.fakes.backend import NOW
 from tests.fakes.mx_server import MxServer, connect_raw
 
@@ -192,6 +192,7 @@ async def test_the_inbox_gives_pages_after_a_cursor(server: MxServer) -> None:
         "title": None,
         "text": "text 0",
         "attachments": [],
+        "buttons": [],
         "thread": None,
         "valid_until": "2026-09-21T15:13:20.000Z",
     }
@@ -199,6 +200,19 @@ async def test_the_inbox_gives_pages_after_a_cursor(server: MxServer) -> None:
     assert isinstance(second["items"], list)
     assert [item["text"] for item in second["items"]] == ["text 2"]
     assert second["next"] is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_item_names_what_can_be_pressed_below_its_text(server: MxServer) -> None:
+    token = server.backend.add_device("one")
+    buttons = (Button("Confirm", "YES 4711"), Button("Open", url="https://crm.example.org/"))
+    server.backend.put(token, "The pump?", buttons=buttons)
+    items = (await server.call("GET", "/mx/v1/inbox", token=token)).json()["items"]
+    assert isinstance(items, list)
+    assert items[0]["buttons"] == [
+        {"text": "Confirm", "reply": "YES 4711", "url": None},
+        {"text": "Open", "reply": None, "url": "https://crm.example.org/"},
+    ]
 
 
 @pytest_twisted.ensureDeferred

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorCore
 
 from datasms_daemon.config.records import Mxservice
-from datasms_daemon.model import DeviceReceipt, MessageId, ReceiptState
+from datasms_daemon.model import Button, DeviceReceipt, MessageId, ReceiptState
 from datasms_daemon.mxservice.stream import CLOSE_S, MAX_FRAME, PING_S
 from tests.fakes.backend import NOW
 from tests.fakes.mx_server import MxServer, RawClient, connect_raw
@@ -97,7 +97,7 @@ async def test_the_backlog_comes_first_and_then_what_is_live(server: MxServer) -
         server.backend.put(token, f"text {n}")
     client = await server.open_socket(token, "/mx/v1/inbox/stream?after=3")
     await server.until(lambda: len(client.frames) == 47)
-    server.backend.put(token, "live")
+    server.backend.put(token, "live", buttons=(Button("Confirm", "YES 4711"),))
     await server.until(lambda: len(client.frames) == 48)
     assert client.texts == [f"text {n}" for n in range(3, 50)] + ["live"]
     assert client.frames[-1] == {
@@ -108,6 +108,7 @@ async def test_the_backlog_comes_first_and_then_what_is_live(server: MxServer) -
         "title": None,
         "text": "live",
         "attachments": [],
+        "buttons": [{"text": "Confirm", "reply": "YES 4711", "url": None}],
         "thread": None,
         "valid_until": "2026-09-21T15:13:20.000Z",
     }
