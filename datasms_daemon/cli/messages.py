@@ -48,6 +48,19 @@ class Duration(click.ParamType[int]):
         return span
 
 
+class Button(click.ParamType[dict[str, str]]):
+    """A button, as a message has it."""
+
+    name = "button"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, str]:
+        """Click: reads the option."""
+        text, _, action = str(value).partition("=")
+        if not action:
+            return {"text": text}
+        return {"text": text, "url" if action.startswith(("https://", "http://")) else "reply": action}
+
+
 @click.command(cls=Command)
 @click.argument("to", nargs=-1, required=True)
 @click.argument("text")
@@ -62,6 +75,11 @@ class Duration(click.ParamType[int]):
 @click.option(
     "--attach", "files", multiple=True, metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A file that goes along to whoever has an app for it; may be given again.",
+)  # fmt: skip
+@click.option(
+    "--button", "buttons", multiple=True, metavar="TEXT[=ACTION]", type=Button(),
+    help="Something to press below the text: it writes TEXT, or ACTION, or opens ACTION when that is a web address; "
+    "may be given again.",
 )  # fmt: skip
 @click.option("--wait", is_flag=True, help="Wait until it is over; exit 3 when it was not delivered.")
 @click.option("--timeout", type=Duration(), help="With --wait: at most so long.")

@@ -80,6 +80,24 @@ def test_a_message_is_sent_with_files_which_its_status_names(stage: Stage, datas
     datasms("send", NUMBER, "The plan", "--attach", str(tmp_path / "nowhere"), code=2)
 
 
+def test_a_message_is_sent_with_buttons(datasms: Cli) -> None:
+    buttons = ["Confirm=YES 4711", "Open=https://crm.example.org/?id=4711", "Old=http://a.example", "Later", "Never="]
+    datasms("send", NUMBER, "The pump?", *(word for button in buttons for word in ("--button", button)))
+    (found,) = datasms.json("archive", "search", "pump?")["items"]
+    assert [(button["text"], button["reply"] or button["url"]) for button in found["buttons"]] == [
+        ("Confirm", "YES 4711"),
+        ("Open", "https://crm.example.org/?id=4711"),
+        ("Old", "http://a.example"),
+        ("Later", "Later"),
+        ("Never", "Never"),
+    ]
+    assert [button["url"] is None for button in found["buttons"]] == [True, False, False, True, True]
+    datasms("send", NUMBER, "x", "--button", "=YES", "--button", "Open=https://jan@a.example/", code=1)
+    assert "buttons/0/text" in datasms.errors
+    datasms("send", NUMBER, "x", "--button", "Open=https://jan@a.example/", code=1)
+    assert 'buttons/0/url = "https://jan@a.example/": write an http or https address' in datasms.errors
+
+
 def test_send_shows_where_each_message_goes(datasms: Cli) -> None:
     lines = datasms("send", "603123456", "+420603123457", "for two").splitlines()
     assert [line.split()[1] for line in lines] == ["TO", NUMBER, "+420603123457"]
