@@ -29,10 +29,13 @@ def save(database: Path, target: Path) -> None:
 
 @contextmanager
 def reading(database: Path) -> Iterator[Db]:
-    """A connection that only reads, while a daemon runs or not. StoreError: there is no such database."""
+    """A connection that only reads, while a daemon runs or not. StoreError: there is no such database, or no daemon of
+    this version has upgraded it yet."""
     if not database.is_file():
         raise StoreError(f"there is no database at {database}")
     with closing(opening.reader_connection(database)) as connection:
+        if not opening.is_present(connection):
+            raise StoreError(f"{database} is of an older version; start the daemon, which upgrades it")
         yield connection
 
 
@@ -62,7 +65,8 @@ def restore(copy: Path, database: Path, now: int) -> Path | None:
     try:
         staged = database.with_name(database.name + ".restoring")
         _copy(copy, staged)
-        opening.prepare(staged)
+        # The copy is still there: nothing would remove another one, and an erasure would not reach it (I50).
+        opening.prepare(staged, keep_former=False)
         _hold(staged, copy.name, now)
         kept = _put_aside(database)
         staged.replace(database)

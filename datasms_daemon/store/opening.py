@@ -88,8 +88,9 @@ def reader_connection(path: Path) -> Db:
     return connection
 
 
-def prepare(path: Path) -> None:
-    """Makes ``path`` a present-day database: creates or upgrades it, and checks it.
+def prepare(path: Path, *, keep_former: bool = True) -> None:
+    """Makes ``path`` a present-day database: creates it, or upgrades it and leaves its former content beside it, and
+    checks it.
 
     StoreError when the file is newer than this program, damaged, or on a file system that cannot lock.
     """
@@ -100,9 +101,14 @@ def prepare(path: Path) -> None:
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             _check(connection, path)
-            _upgrade(Database(connection), path, is_new=is_new)
+            _upgrade(Database(connection), path, is_new=is_new, keep_former=keep_former)
     except sqlite3.DatabaseError as error:
         raise StoreError(f"{path} is no usable database: {error}") from error
+
+
+def is_present(connection: sqlite3.Connection) -> bool:
+    """Whether a database has the tables of now; only the start of a daemon upgrades it."""
+    return not migrations.pending(Database(connection))
 
 
 def old_sqlite() -> str | None:
@@ -113,7 +119,7 @@ def old_sqlite() -> str | None:
     return f"SQLite {sqlite3.sqlite_version} has a known fault with several writers (we have one); prefer {wanted}"
 
 
-def _upgrade(database: Database, path: Path, *, is_new: bool) -> None:
+def _upgrade(database: Database, path: Path, *, is_new: bool, keep_former: bool) -> None:
     declared = [migration.__name__ for migration in MIGRATIONS]
     applied = {migration.name for migration in migrations.applied(database)}
     if newer := sorted(applied.difference(declared)):
@@ -122,7 +128,7 @@ def _upgrade(database: Database, path: Path, *, is_new: bool) -> None:
         raise StoreError(f"{path} holds the tables of another program; name another file in [store] url")
     if applied.issuperset(declared):
         return
-    if applied:
+    if applied and keep_former:
         backup(database.conn, path.with_name(f"{path.name}.before-{declared[-1]}"))
     database.execute("PRAGMA journal_mode=WAL")
     migrations.apply(database)

@@ -12,7 +12,9 @@ from msgspec import structs
 from datasms_daemon.errors import StoreError
 from datasms_daemon.model import InboundText, LineName
 from datasms_daemon.store import inbound, opening, operations
-from datasms_daemon.store.copies import AHEAD, restore, save
+from datasms_daemon.store.copies import AHEAD, reading, restore, save
+from datasms_daemon.store.schema import MIGRATIONS
+from tests.fakes.releases import declare
 
 
 @pytest.fixture
@@ -73,6 +75,23 @@ def test_a_missing_database_is_simply_put_in_its_place(database: Path, tmp_path:
     new = tmp_path / "new.sqlite3"
     assert restore(database, new, 1) is None
     assert fact(new) == "before"
+
+
+def test_a_copy_of_an_older_version_is_upgraded_and_nothing_else_is_left_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I50: a second copy would be one that nobody knows of."""
+    copy, database = tmp_path / "copy", tmp_path / "datasms.sqlite3"
+    with monkeypatch.context() as patched:
+        declare(patched, MIGRATIONS[0])
+        opening.prepare(copy)
+        remember(copy, "old")
+    with pytest.raises(StoreError, match="older version; start the daemon"), reading(copy):
+        pass
+    assert restore(copy, database, 1) is None
+    with reading(database) as db:
+        assert operations.meta(db, "fact") == "old"
+    assert list(tmp_path.glob("*.before-*")) == []
 
 
 def test_a_database_in_use_is_not_replaced(database: Path, tmp_path: Path) -> None:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlite_utils import Database
-from sqlite_utils.migrations import Migrations
 from twisted.python.failure import Failure
 
 from datasms_daemon.errors import StoreError
@@ -18,20 +16,12 @@ from datasms_daemon.store import opening
 from datasms_daemon.store.schema import MIGRATIONS
 from datasms_daemon.store.store import InlineStore
 from tests.fakes.daemon import done
+from tests.fakes.releases import declare
 
 
 def never(failure: Failure) -> None:
     """The store does not fail here."""
     raise AssertionError(failure)
-
-
-def declare(patched: pytest.MonkeyPatch, *declared: Callable[[Database], None]) -> None:
-    """The program knows these migrations."""
-    migrations = Migrations("datasms")
-    for migration in declared:
-        migrations()(migration)
-    patched.setattr(opening, "migrations", migrations)
-    patched.setattr(opening, "MIGRATIONS", declared)
 
 
 def columns(path: Path) -> set[tuple[str, ...]]:
