@@ -16,7 +16,7 @@ from msgspec import structs
 from datasms_daemon.config.records import Config, SenderOptions
 from datasms_daemon.crypto import binding
 from datasms_daemon.delivery.explaining import Explainer, Moment
-from datasms_daemon.delivery.handover import LineFacts, count_handovers, prepare
+from datasms_daemon.delivery.handover import Begun, LineFacts, count_handovers, prepare
 from datasms_daemon.delivery.limits import take_in
 from datasms_daemon.delivery.recipients import Recipients, Target, attached
 from datasms_daemon.delivery.wording import Leaving, wordings
@@ -28,7 +28,6 @@ from datasms_daemon.model import (
     Draft,
     Event,
     Explanation,
-    Handover,
     KeyReused,
     Limited,
     Limits,
@@ -62,7 +61,7 @@ class Taken(msgspec.Struct, frozen=True):
     """What an acceptance committed: the answer, hand-overs already claimed by line, and where the messages stand."""
 
     answer: AcceptedSubmission | Refused | Limited | KeyReused
-    handovers: Mapping[LineName, tuple[Handover, ...]] = {}
+    begun: Mapping[LineName, tuple[Begun, ...]] = {}
     placed: tuple[Progress, ...] = ()
 
 
@@ -120,13 +119,13 @@ class Acceptance:
         new = self._claim([one for one, _ in placed], now, lines, room)
         messages.insert(db, new)
         self._attach(db, new)
-        handovers = self._handovers(db, new, [devices for _, devices in placed], now, day.name, lines)
+        begun = self._begun(db, new, [devices for _, devices in placed], now, day.name, lines)
         answer = AcceptedSubmission(
             id_, tuple(AcceptedMessage(one.progress.id, one.sealed.message.to, one.progress.state) for one in new)
         )
         if asked is not None:
             operations.remember(db, submission.sender, asked, id_, msgspec.json.encode(answer).decode(), now)
-        return Taken(answer, handovers, tuple(one.progress for one in new))
+        return Taken(answer, begun, tuple(one.progress for one in new))
 
     def explain(self, db: Db, submission: Submission, moment: Moment) -> tuple[Explanation, ...] | Refused:
         """How each recipient's message would go at that moment, why, and what bounds it; nothing is stored."""
@@ -246,7 +245,7 @@ class Acceptance:
             claimed.append(one)
         return claimed
 
-    def _handovers(
+    def _begun(
         self,
         db: Db,
         new: list[NewMessage],
@@ -254,8 +253,8 @@ class Acceptance:
         now: int,
         today: str,
         lines: Mapping[LineName, LineFacts],
-    ) -> Mapping[LineName, tuple[Handover, ...]]:
-        made: dict[LineName, list[Handover]] = {}
+    ) -> Mapping[LineName, tuple[Begun, ...]]:
+        made: dict[LineName, list[Begun]] = {}
         for one, reached in zip(new, devices, strict=True):
             if one.opened is not None:
                 line = lines[LineName(one.opened.line)]
@@ -264,10 +263,10 @@ class Acceptance:
                 assert isinstance(leaving, Leaving), "devices take texts of any length"
                 handover = prepare(db, one.sealed.message, leaving, line, one.opened.n, urgent, reached)
                 line.costs.keep(db, one.sealed.message, one.progress, handover.text)
-                made.setdefault(line.name, []).append(handover)
-        for name, handovers in made.items():
-            count_handovers(db, lines[name], today, len(handovers), now)
-        return {name: tuple(handovers) for name, handovers in made.items()}
+                made.setdefault(line.name, []).append(Begun(handover, one.progress))
+        for name, begun in made.items():
+            count_handovers(db, lines[name], today, len(begun), now)
+        return {name: tuple(begun) for name, begun in made.items()}
 
     def _explained(
         self, submission: Submission, draft: Draft, target: Target, moment: Moment, limits: Limits

@@ -214,8 +214,8 @@ class Core:
             taken = await self._store.write(unit)
         finally:
             self._dispatch.release(reserved)
-        for name, handovers in taken.handovers.items():
-            self._dispatch.begin(name, handovers)
+        for name, begun in taken.begun.items():
+            self._dispatch.begin(name, begun)
         self._changes.applied(taken.placed)
         self._metrics.commit_wait.observe((self._now_ms() - now) / 1000)
         if isinstance(taken.answer, AcceptedSubmission):

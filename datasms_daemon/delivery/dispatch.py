@@ -16,7 +16,7 @@ from twisted.logger import Logger
 
 from datasms_daemon.delivery import handover as units
 from datasms_daemon.delivery.changes import Changes
-from datasms_daemon.delivery.handover import LineFacts, Settled
+from datasms_daemon.delivery.handover import Begun, LineFacts, Settled
 from datasms_daemon.delivery.retirement import alarm
 from datasms_daemon.delivery.ways import Way
 from datasms_daemon.errors import DiskFull, StoreFailed
@@ -178,15 +178,15 @@ class Dispatch:
         way.rest = None
         self.made_room(way.facts.name)
 
-    def begin(self, name: LineName, handovers: tuple[Handover, ...]) -> None:
+    def begin(self, name: LineName, begun: tuple[Begun, ...]) -> None:
         """Runs hand-overs whose claim is committed and counted."""
         way = self._ways.get(name)
-        if way is None or not handovers:
+        if way is None or not begun:
             # A line taken away in this very moment: the lease brings its messages back.
             return
-        self._count(way, len(handovers))
-        for handover in handovers:
-            self._track(self._hand_over(way, handover))
+        self._count(way, len(begun))
+        for one in begun:
+            self._track(self._hand_over(way, one))
 
     async def stop(self, limit_s: float) -> None:
         """No more claims; returns when every hand-over is written down, or after ``limit_s`` seconds."""
@@ -257,11 +257,12 @@ class Dispatch:
         finally:
             way.reserved -= room
         way.precedence = claimed.precedence
-        self.begin(way.facts.name, claimed.handovers)
+        self.begin(way.facts.name, claimed.begun)
         self._changes.applied(claimed.moved)
-        return len(claimed.handovers) + len(claimed.moved)
+        return len(claimed.begun) + len(claimed.moved)
 
-    async def _hand_over(self, way: Way, handover: Handover) -> None:
+    async def _hand_over(self, way: Way, begun: Begun) -> None:
+        handover = begun.handover
         try:
             result = await way.line.send(handover)
         except Exception:
@@ -270,7 +271,7 @@ class Dispatch:
             at = self._handed(handover, way.facts.to_devices)
             settled = await self._write(lambda db: units.crash(db, handover, at, "the line's driver failed"))
         else:
-            settled = await self._settle(way.facts, handover, result)
+            settled = await self._settle(way.facts, begun, result)
         if settled is not None:
             for device in settled.retired:
                 self._retired(device)
@@ -279,10 +280,10 @@ class Dispatch:
             self._changes.applied(settled.changed)
         self.made_room(way.facts.name)
 
-    async def _settle(self, facts: LineFacts, handover: Handover, result: HandoverResult) -> Settled | None:
+    async def _settle(self, facts: LineFacts, begun: Begun, result: HandoverResult) -> Settled | None:
         self._metrics.outcomes.labels(facts.name, OUTCOME_NAMES[type(result.outcome)]).inc()
-        at = self._handed(handover, facts.to_devices and not result.once, once=result.once)
-        return await self._write(lambda db: units.settle(db, facts, handover, result, at))
+        at = self._handed(begun.handover, facts.to_devices and not result.once, once=result.once)
+        return await self._write(lambda db: units.settle(db, facts, begun, result, at))
 
     def _handed(self, handover: Handover, drops_repeats: bool, *, once: bool = False) -> Handed:
         backoff = self._backoff(handover.priority)

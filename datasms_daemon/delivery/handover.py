@@ -55,10 +55,17 @@ class LineFacts(msgspec.Struct, frozen=True):
     costs: Costs
 
 
+class Begun(msgspec.Struct, frozen=True):
+    """A hand-over whose claim is committed, and where its message stood then."""
+
+    handover: Handover
+    progress: Progress
+
+
 class Claimed(msgspec.Struct, frozen=True):
     """What a claim committed: hand-overs to make, messages that moved on instead, and what lower ranks are owed."""
 
-    handovers: tuple[Handover, ...]
+    begun: tuple[Begun, ...]
     moved: tuple[Progress, ...]
     precedence: Precedence
 
@@ -87,7 +94,7 @@ def claim(
 
     What calendars have closed meanwhile moves on instead.
     """
-    to_make, moved = [], []
+    begun, moved = [], []
     found, owed = _first(db, line, limit, precedence)
     for sealed, progress in found:
         message = sealed.message
@@ -102,14 +109,14 @@ def claim(
             messages.apply(db, [decision], now)
             handover = _made(db, message, leaving, line, decision.progress.attempt, is_urgent, shows_text)
             line.costs.keep(db, message, decision.progress, handover.text)
-            to_make.append(handover)
+            begun.append(Begun(handover, decision.progress))
         elif (late := lifecycle.due(progress, now, openings)) is not None:
             moved += messages.apply(db, [late], now)
     if any(progress.held for progress in moved):
         moved += _closed(db, line, now, openings)
-    if to_make:
-        count_handovers(db, line, today, len(to_make), now)
-    return Claimed(tuple(to_make), tuple(moved), owed)
+    if begun:
+        count_handovers(db, line, today, len(begun), now)
+    return Claimed(tuple(begun), tuple(moved), owed)
 
 
 def _made(
@@ -207,14 +214,17 @@ def prepare(
     )
 
 
-def settle(db: Db, line: LineFacts, handover: Handover, result: HandoverResult, at: Handed) -> Settled:
+def settle(db: Db, line: LineFacts, begun: Begun, result: HandoverResult, at: Handed) -> Settled:
     """Writes down a result, retires dead addresses, and applies receipts that were quicker than the answer (I22)."""
-    progress = messages.progress(db, handover.message)
-    if progress is None:
-        return Settled(())
+    handover = begun.handover
+    changed = _written(db, begun.progress, handover.attempt, result, at)
+    if not changed:
+        # Something has happened to the message in the meantime.
+        progress = messages.progress(db, handover.message)
+        if progress is None:
+            return Settled(())
+        changed = _written(db, progress, handover.attempt, result, at)
     retirements = pushes.close_pushes(db, handover.message, result.pushes, at.now)
-    decision = _noted(lifecycle.handed(progress, handover.attempt, result.outcome, at), result, at.now)
-    changed = messages.apply(db, [decision], at.now)
     changed += _early(db, result, at) if line.to_devices else []
     if isinstance(result.outcome, Accepted) and result.outcome.provider_ids and not line.to_devices:
         ids = result.outcome.provider_ids
@@ -225,6 +235,11 @@ def settle(db: Db, line: LineFacts, handover: Handover, result: HandoverResult, 
             ]
     retired = tuple(device for one in retirements for device in one.retired)
     return Settled(tuple(changed), retired, tuple(one.hold for one in retirements if one.hold is not None))
+
+
+def _written(db: Db, progress: Progress, n: int, result: HandoverResult, at: Handed) -> list[Progress]:
+    """Writes down the outcome of attempt ``n``; nothing if the message stands elsewhere than ``progress`` says."""
+    return messages.apply(db, [_noted(lifecycle.handed(progress, n, result.outcome, at), result, at.now)], at.now)
 
 
 def _noted(decision: Decision, result: HandoverResult, now: int) -> Decision:

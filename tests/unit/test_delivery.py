@@ -177,6 +177,20 @@ def test_a_receipt_may_be_quicker_than_the_answer_of_the_push(world: World) -> N
     assert dossier.progress.state is MessageState.DELIVERED
     assert dossier.attempts[0].state is AttemptState.DELIVERED
     assert dossier.attempts[0].late is False
+    assert dossier.attempts[0].outcome == "accepted"
+
+
+def test_the_answer_to_a_hand_over_counts_although_the_sender_was_told_of_no_success_meanwhile(tmp_path: Path) -> None:
+    """I9."""
+    world = World(tmp_path)
+    world.config.priority["normal"] = replace(world.config.priority["normal"], ndr_after=Duration(1_000))
+    world.restart()
+    world.push.script = says(NotSent("no service", final=True), 2.0)
+    id_ = world.send()
+    world.time.advance(3)
+    dossier = world.look(id_)
+    assert dossier.progress.ndr_at is not None
+    assert [attempt.outcome for attempt in dossier.attempts] == ["not_sent", "accepted"]
 
 
 def test_a_receipt_that_comes_before_the_submit_response_is_applied_afterwards(world: World) -> None:
