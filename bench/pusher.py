@@ -8,11 +8,12 @@ import itertools
 import random
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import cast
 
 import msgspec
+from msgspec.structs import replace
 from twisted.internet import reactor as global_reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorCore
@@ -38,6 +39,8 @@ TURNS = 10
 HANG_TURNS = 5
 HANG_TURN_S = 2.0
 TOKENS = ("FCM", "WNS")
+# Nothing; as many pushes through another channel, to devices whose service answers, or to such whose service hangs.
+BESIDE = {"nothing": None, "answers": "Web Push", "hangs": "hanging"}
 
 
 class Measured(msgspec.Struct):
@@ -45,10 +48,8 @@ class Measured(msgspec.Struct):
 
     costs: dict[str, list[float]]
     """µs of CPU a push."""
-    alone_ms: list[float]
-    """p99 of a hand-over through a channel while no other is used."""
-    beside_ms: list[float]
-    """The same while as many pushes go through another channel that hangs."""
+    p99_ms: dict[str, list[float]]
+    """p99 of a hand-over through a channel, by what else there is (BESIDE)."""
     fetched: dict[str, list[float]]
     """Token requests for WAITING pushes at once without a token."""
     renewed: dict[str, list[float]]
@@ -138,45 +139,47 @@ class Pusher:
         for loop in loops.values():
             await loop.run(WARM_UP_S)
             loop.cost()
-        measured = Measured({name: [] for name in loops}, [], [], {name: [] for name in TOKENS}, {})
-        measured.renewed |= {name: [] for name in TOKENS}
+        measured = Measured(_for(loops), _for(BESIDE), _for(TOKENS), _for(TOKENS))
         for _ in range(rounds):
             # In turns much shorter than what else goes on in the machine.
             for _, loop in itertools.product(range(TURNS), loops.values()):
                 await loop.run(self._seconds / TURNS)
             for name, loop in loops.items():
                 measured.costs[name].append(loop.cost())
-            alone_ms, beside_ms = await self._latencies(channels["FCM"])
-            measured.alone_ms.append(alone_ms)
-            measured.beside_ms.append(beside_ms)
+            for beside, p99_ms in (await self._latencies(channels["FCM"])).items():
+                measured.p99_ms[beside].append(p99_ms)
             for name in TOKENS:
                 fetched, renewed = await self._token_requests(name)
                 measured.fetched[name].append(fetched)
                 measured.renewed[name].append(renewed)
         return measured
 
-    async def _latencies(self, good: Governed) -> tuple[float, float]:
-        """p99 of the good channel's hand-overs in ms, alone and beside one that hangs."""
-        took_ms: dict[bool, list[float]] = {False: [], True: []}
-        for _, hanging in itertools.product(range(HANG_TURNS), took_ms):
-            took_ms[hanging] += await self._turn(good, hanging=hanging)
-        return percentile(took_ms[False], 0.99), percentile(took_ms[True], 0.99)
+    async def _latencies(self, good: Governed) -> dict[str, float]:
+        """p99 of the good channel's hand-overs in ms, by what else there is."""
+        took_ms: dict[str, list[float]] = {beside: [] for beside in BESIDE}
+        for _, beside in itertools.product(range(HANG_TURNS), BESIDE):
+            took_ms[beside] += await self._turn(good, BESIDE[beside])
+        return {beside: percentile(took, 0.99) for beside, took in took_ms.items()}
 
-    async def _turn(self, good: Governed, *, hanging: bool) -> list[float]:
-        bad = self._kinds.hanging()
+    async def _turn(self, good: Governed, to: str | None) -> list[float]:
+        other = self._kinds.hanging()
         options = DatasmsLine(name=LineName("datasms"))
-        driver = DatasmsDriver(options, {"FCM": good, "hanging": bad}, lambda _: None, wall_ms)
+        driver = DatasmsDriver(options, {"FCM": good, "hanging": other}, lambda _: None, wall_ms)
         # It did well until now: its connections stand.
-        await Closed(bad, self._devices["Web Push"]).run(WARM_UP_S)
+        await Closed(other, self._devices["Web Push"]).run(WARM_UP_S)
         well = Steady(driver, orders(good, self._devices["FCM"]), self._reactor)
-        badly = Steady(driver, orders(bad, self._devices["hanging"]), self._reactor)
-        loads = [well, badly] if hanging else [well]
+        loads = [well]
+        if to is not None:
+            # By the same channel, whatever their service does.
+            devices = [replace(device, channel=other.name) for device in self._devices[to]]
+            loads.append(Steady(driver, orders(other, devices), self._reactor))
         await gatherResults([Deferred.fromCoroutine(load.run(HANG_TURN_S)) for load in loads])
         # What is under way there ends with the channel.
-        await bad.stop()
+        await other.stop()
         await gatherResults([Deferred.fromCoroutine(load.ended()) for load in loads])
         assert len(well.took_ms) == int(HANG_TURN_S * RATE), "every push was accepted"
-        assert not badly.took_ms, "it hangs"
+        if to == "hanging":
+            assert not loads[1].took_ms, "it hangs"
         return well.took_ms
 
     async def _token_requests(self, name: str) -> tuple[int, int]:
@@ -195,6 +198,10 @@ class Pusher:
         answer = await self._control.ask(method, self._kinds.endpoint + path, {})
         assert isinstance(answer, Answer), answer
         return int(answer.body)
+
+
+def _for(names: Iterable[str]) -> dict[str, list[float]]:
+    return {name: [] for name in names}
 
 
 async def push(channel: Governed, order: PushOrder) -> None:
