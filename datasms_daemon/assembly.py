@@ -357,7 +357,7 @@ class Parts:
 
     def _finished(self, progress: Progress) -> None:
         self.applications.ended(progress)
-        self.metrics.finished.labels(progress.state.value, progress.code or "").inc()
+        self.metrics.finished(progress.state.value, progress.code or "").inc()
 
     def _forget(self, device: DeviceId) -> None:
         self.backend.forget(device)

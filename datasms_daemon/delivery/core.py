@@ -203,8 +203,8 @@ class Core:
         now = self._now_ms()
         lines = {name: way.facts for name, way in self._dispatch.ways.items()}
         wanted = sum(len(draft.recipients) for draft in submission.drafts)
-        reserved = self._dispatch.reserve(wanted)
-        day = self._dispatch.day()
+        day = self._dispatch.day(now)
+        reserved = self._dispatch.reserve(wanted, day.name, now)
         unusable = self._dispatch.unusable(day.name) if acceptance.reads_unusable else NO_LINES
 
         def unit(db: Db) -> Taken:

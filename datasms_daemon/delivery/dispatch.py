@@ -122,11 +122,10 @@ class Dispatch:
         """What each line lets through on a day; ``held`` is why none of them does."""
         return {name: way.standing(day, held) for name, way in self._ways.items()}
 
-    def reserve(self, wanted: int) -> dict[LineName, int]:
+    def reserve(self, wanted: int, today: str, now: int) -> dict[LineName, int]:
         """Room put aside on lines to devices, for messages that are about to be accepted; give it back."""
         if self._stopping or self.is_held:
             return {}
-        today, now = self.today(), self._now_ms()
         reserved = {}
         for name, way in self._ways.items():
             # What waits in the store goes first.
@@ -281,7 +280,7 @@ class Dispatch:
         self.made_room(way.facts.name)
 
     async def _settle(self, facts: LineFacts, begun: Begun, result: HandoverResult) -> Settled | None:
-        self._metrics.outcomes.labels(facts.name, OUTCOME_NAMES[type(result.outcome)]).inc()
+        self._metrics.outcomes(facts.name, OUTCOME_NAMES[type(result.outcome)]).inc()
         at = self._handed(begun.handover, facts.to_devices and not result.once, once=result.once)
         return await self._write(lambda db: units.settle(db, facts, begun, result, at))
 

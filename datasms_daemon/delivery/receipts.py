@@ -43,7 +43,7 @@ class Receipts:
             return matched is not None, apply_receipt(db, matched, now, openings)
 
         known, changed = await self._store.write(unit)
-        self._metrics.receipts.labels("line", receipt.state.value).inc()
+        self._metrics.receipts("line", receipt.state.value).inc()
         if not known:
             self._metrics.unmatched.inc()
         self._applied(changed)
@@ -66,7 +66,7 @@ class Receipts:
 
         unknown, changed = await self._store.write(unit)
         for receipt in receipts:
-            self._metrics.receipts.labels("device", receipt.state.value).inc()
+            self._metrics.receipts("device", receipt.state.value).inc()
         self._applied(changed)
         return tuple(unknown)
 
@@ -83,7 +83,7 @@ class Receipts:
             ]
 
         known, changed = await self._store.write(unit)
-        self._metrics.receipts.labels("channel", receipt.state.value).inc()
+        self._metrics.receipts("channel", receipt.state.value).inc()
         if not known:
             self._metrics.unmatched.inc()
         self._applied(changed)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 YOUNG = 10_000
-"""So many objects more are made than freed before the young ones are looked at, which takes a millisecond or two. Python's
-700 are reached by a few messages at once, whose objects go by themselves a moment later."""
+"""So many objects more are made than freed before the young ones are looked at, which takes a millisecond or two.
+Python's 700 are reached by a few messages at once, whose objects go by themselves a moment later."""
 
 
 def settle() -> None:

@@ -21,11 +21,11 @@ class IdSource:
 
     def __call__(self) -> str:
         """A new UUIDv7 in its usual text form."""
-        moment = self._now_ms() << 74
         # 74 random bits below the time; if another id of this millisecond drew more, step just above it.
-        drawn = moment | (int.from_bytes(self._random(10), "big") >> 6)
+        random = int.from_bytes(self._random(10), "big") >> 6
+        drawn = self._now_ms() << 74 | random
         if drawn <= self._last:
-            drawn = self._last + 1 + int.from_bytes(self._random(4), "big")
+            drawn = self._last + 1 + (random & 0xFFFFFFFF)
         self._last = drawn
         number = (drawn >> 74 << 80) | (7 << 76) | ((drawn >> 62 & 0xFFF) << 64) | (2 << 62) | (drawn & (1 << 62) - 1)
         text = f"{number:032x}"

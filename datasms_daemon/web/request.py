@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from twisted.python.failure import Failure
-from twisted.web import server
+from twisted.web import http, server
 from twisted.web.resource import IResource
 
 from datasms_daemon.web.problems import HttpProblem
@@ -110,6 +110,14 @@ class Request(server.Request):
     def getRequestHostname(self) -> bytes:
         """The same for everybody: nothing here may depend on what a client calls us."""
         return b"datasms"
+
+    def parseCookies(self) -> None:
+        """There are none here."""
+
+    def write(self, data: bytes) -> None:
+        # Not by server.Request, which looks for a type to add and for an encoder first: an answer has its type, and is
+        # sent as it is.
+        http.Request.write(self, data)
 
     def gotLength(self, length: int | None) -> None:
         self.content = io.BytesIO()

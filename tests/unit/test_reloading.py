@@ -152,7 +152,7 @@ def test_what_a_line_sent_today_and_what_is_put_aside_counts_for_the_one_in_its_
     former.has_work = False
     today = dispatch.today()
     former.count(today, 4)
-    reserved = dispatch.reserve(5)
+    reserved = dispatch.reserve(5, today, world.daemon.now)
     way = Way(former.line, facts, None, LineRow(day=today, sent=3))
     dispatch.add(way)
     assert way.room(today, world.daemon.now) == 1
