@@ -10,6 +10,7 @@ import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tests.fakes.live import Daemon, eventually
 from tests.fakes.stage import Stage
 
 NUMBER = "+420603123456"
+NEXT_YEAR = (datetime.now(UTC) + timedelta(days=365)).isoformat(timespec="seconds")
 QUIET = """
 store.min_free = "1M"
 gateway.http.listen = "127.0.0.1:0"
@@ -149,7 +151,7 @@ def test_explain_shows_the_plan_and_sends_nothing(stage: Stage, datasms: Cli) ->
 
 
 def test_what_is_cancelled_once_cannot_be_cancelled_again(datasms: Cli) -> None:
-    sent = datasms.json("send", NUMBER, "later", "--send-at", "2099-01-01T08:00:00+01:00")
+    sent = datasms.json("send", NUMBER, "later", "--send-at", NEXT_YEAR)
     id_ = sent["messages"][0]["id"]
     queued = {(one["line"], one["status"]): one["messages"] for one in datasms.json("queue")["queue"]}
     assert queued[None, "scheduled"] == 1
@@ -174,7 +176,7 @@ def test_the_dead_are_listed_and_resent(datasms: Cli) -> None:
 
 
 def test_tail_follows_messages_until_it_is_interrupted(datasms: Cli) -> None:
-    id_ = datasms.json("send", NUMBER, "watch me", "--send-at", "2099-01-01T08:00:00Z")["messages"][0]["id"]
+    id_ = datasms.json("send", NUMBER, "watch me", "--send-at", NEXT_YEAR)["messages"][0]["id"]
     with datasms.start("tail", "-n", "1", "--json") as tail:
         assert tail.stdout is not None
         assert json.loads(tail.stdout.readline())["id"] == id_
@@ -339,7 +341,7 @@ def test_a_report_sums_up_by_what_was_asked(datasms: Cli) -> None:
 
 
 def test_a_backup_of_a_running_daemon_is_whole_and_opens(stage: Stage, datasms: Cli, tmp_path: Path) -> None:
-    id_ = datasms.json("send", NUMBER, "in the backup", "--send-at", "2099-01-01T08:00:00Z")["messages"][0]["id"]
+    id_ = datasms.json("send", NUMBER, "in the backup", "--send-at", NEXT_YEAR)["messages"][0]["id"]
     copy = tmp_path / "copy.sqlite3"
     assert str(copy) in datasms("backup", str(copy))
     opening.prepare(copy)
@@ -419,7 +421,7 @@ def test_a_person_is_erased_and_what_is_over_is_forgotten_on_demand(datasms: Cli
     file = tmp_path / "persons.csv"
     file.write_text("id,name,numbers\ncanary-person,Canary,+420603777888\n")
     datasms("person", "import", str(file))
-    datasms("send", "person:canary-person", "canary text", "--send-at", "2099-01-01T08:00:00Z")
+    datasms("send", "person:canary-person", "canary text", "--send-at", NEXT_YEAR)
     assert datasms.json("person", "erase", "canary-person", "--yes") == {"messages": 1, "cancelled": 1, "devices": 0}
     datasms("person", "erase", "canary-person", "--yes", code=1)
     assert "no such person" in datasms.errors

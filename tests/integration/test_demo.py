@@ -8,7 +8,9 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
@@ -21,12 +23,12 @@ LIMIT_S = 40
 LINE = re.compile(r" *(\d+\.\d\d) s  (Jana|Petr) +(.+)")
 
 
-def run(tmp_path: Path, **env: str) -> tuple[int, str, str]:
+def run(place: Path, **env: str) -> tuple[int, str, str]:
     """Exit code, standard output and error of a whole demo."""
     done = subprocess.run(
         [sys.executable, "-m", "datasms_daemon", "demo"],
-        cwd=tmp_path,
-        env=environment() | {"TMPDIR": str(tmp_path)} | env,
+        cwd=place,
+        env=environment() | {"TMPDIR": str(place)} | env,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -36,10 +38,17 @@ def run(tmp_path: Path, **env: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-def test_the_demo_shows_both_ways_and_leaves_nothing(tmp_path: Path) -> None:
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """With a short name: that of the demo's Unix socket below it may have 107 bytes."""
+    with TemporaryDirectory() as made:
+        yield Path(made)
+
+
+def test_the_demo_shows_both_ways_and_leaves_nothing(place: Path) -> None:
     began = time.monotonic()
     # What the newcomer has configured for himself is not the demo's.
-    code, out, errors = run(tmp_path, DATASMS_CONFIG="/nowhere.toml", DATASMS_STATE_DIR="/nowhere")
+    code, out, errors = run(place, DATASMS_CONFIG="/nowhere.toml", DATASMS_STATE_DIR="/nowhere")
     assert (code, errors) == (0, ""), out
     told = [(float(at), name, what) for at, name, what in LINE.findall(out)]
     assert [what for _, name, what in told if name == "Jana"] == [
@@ -63,19 +72,19 @@ def test_the_demo_shows_both_ways_and_leaves_nothing(tmp_path: Path) -> None:
     assert "not a word of the text" in out
     assert "datasms check-config --sample" in out
     assert "\x1b" not in out
-    assert list(tmp_path.iterdir()) == []
+    assert list(place.iterdir()) == []
     assert time.monotonic() - began < 30
 
 
-def test_a_demo_that_cannot_start_says_why(tmp_path: Path) -> None:
-    broken = tmp_path / "sitecustomize.py"
+def test_a_demo_that_cannot_start_says_why(place: Path) -> None:
+    broken = place / "sitecustomize.py"
     broken.write_text("import sys\nif '--nodaemon' in sys.argv:\n    sys.exit('no daemon today')\n")
-    python_path = os.pathsep.join(filter(None, [str(tmp_path), environment().get("PYTHONPATH")]))
-    code, out, _ = run(tmp_path, PYTHONPATH=python_path)
+    python_path = os.pathsep.join(filter(None, [str(place), environment().get("PYTHONPATH")]))
+    code, out, _ = run(place, PYTHONPATH=python_path)
     assert code == 1
     assert "The demo failed: the daemon ended at its start:" in out
     assert "no daemon today" in out
-    assert list(tmp_path.glob("datasms-demo-*")) == []
+    assert list(place.glob("datasms-demo-*")) == []
 
 
 class Terminal(io.StringIO):
