@@ -204,7 +204,10 @@ class Parts:
         now = self.clock.now_ms
         self.applications = Applications(
             self.store, self._application,
-            Hosts(self.store, self._accept, lambda: self.config, self.registration.complete, self._sent_by),
+            Hosts(
+                self.store, self._accept, lambda: self.config, self.registration.complete, self._sent_by,
+                lambda message: self.applications.told(message),
+            ),
             self._reactor, now, self._random.random, self.metrics,
         )  # fmt: skip
         drivers = TargetDrivers(self._reactor, now, new_id)

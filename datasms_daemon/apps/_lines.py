@@ -69,7 +69,7 @@ def read(line: bytes) -> Asked | Answered | Malformed:
     """What a line of a program says. Garbage: nothing that could be answered."""
     try:
         said = msgspec.json.decode(line, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Garbage("it wrote a line that is no JSON object") from error
     id_ = said.get("id")
     if isinstance(id_, bool) or not isinstance(id_, int | str) or len(str(id_)) > 64:

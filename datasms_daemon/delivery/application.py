@@ -202,6 +202,8 @@ class Supervised:
 
     async def _told(self, message: MessageId) -> None:
         await self._services.store.write(lambda db: application_messages.told(db, message))
+        # It may have ended before it was known whose it is.
+        self._services.told(message)
 
     # --- time --------------------------------------------------------------------------------------------------------
 

@@ -41,7 +41,8 @@ class CompletesRegistration(Protocol):
 
 
 class Services:
-    """What all hosts share; ``sent`` is told of each message that an application sent."""
+    """What all hosts share; ``sent`` is told of each message that an application sent, ``told`` of each whose end it
+    knows."""
 
     def __init__(
         self,
@@ -50,12 +51,14 @@ class Services:
         config: Callable[[], Config],
         complete: CompletesRegistration,
         sent: Callable[[MessageId, str], None],
+        told: Callable[[MessageId], None],
     ) -> None:
         self.store = store
         self.accept = accept
         self.config = config
         self.complete = complete
         self.sent = sent
+        self.told = told
 
 
 @implementer(IApplicationHost)

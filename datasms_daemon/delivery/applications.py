@@ -98,6 +98,10 @@ class Applications:
         if application is not None:
             self._wake(application)
 
+    def told(self, message: MessageId) -> None:
+        """The application knows how it ended."""
+        self._senders.pop(message, None)
+
     async def all(self) -> tuple[ApplicationView, ...]:
         """Every application that runs."""
         counts = await self._store.read(inbound.count_waiting)

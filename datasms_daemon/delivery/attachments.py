@@ -64,8 +64,7 @@ class Attachments:
 
         DiskFull: no room. What ``pieces`` raises is passed on, and nothing stays.
         """
-        if not self._has_room():
-            raise DiskFull("too little room on the disk for new attachments")
+        self._check_room()
         reached = await self._store.read(lambda db: self._quota(db, sender, expected or 0))
         if reached is not None:
             return reached
@@ -74,6 +73,8 @@ class Attachments:
         taken: StoredAttachment | QuotaReached | None = None
         try:
             async for piece in pieces:
+                # Others come in beside it, and what was accepted needs the rest of the disk.
+                self._check_room()
                 await self._in_thread(partial(incoming.write, piece))
             if incoming.size:
                 await self._in_thread(incoming.finish)
@@ -107,6 +108,10 @@ class Attachments:
         if wrong:
             shown = ", ".join(wrong[:MOST_SWEPT_SHOWN])
             self._log.error("{count} attachments are missing or damaged: {shown}", count=len(wrong), shown=shown)
+
+    def _check_room(self) -> None:
+        if not self._has_room():
+            raise DiskFull("too little room on the disk for new attachments")
 
     async def _keep(self, sender: str, id_: str, name: str, incoming: Incoming) -> StoredAttachment | QuotaReached:
         type_ = type_of(incoming.head)

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 
 from datasms_daemon.interfaces import IBackend
 from datasms_daemon.model import Device, Secret
-from datasms_daemon.rules.buckets import Buckets
+from datasms_daemon.rules.buckets import Bucket, Buckets
 from datasms_daemon.web.problems import HttpProblem
 from datasms_daemon.web.request import Request
 
@@ -36,6 +36,8 @@ class Admission:
         self._backend = backend
         self._seconds = seconds
         self._registrations = Buckets(6, 1 / 30)
+        # A number costs a slow hash and a row, and who has many addresses could ask for any number of them.
+        self._all_registrations = Bucket(300, 5)
         self._guesses = Buckets(20, 1 / 30)
         self._devices = Buckets(60, 1)
         self._log = Logger()
@@ -59,8 +61,9 @@ class Admission:
         return await self._backend.authenticate(client.token.reveal()) is not None
 
     def before_registration(self, request: Request) -> None:
-        """HttpProblem when this address asked for too many registrations."""
+        """HttpProblem when this address asked for too many registrations, or all together did."""
         _refuse(self._registrations.take(source(request.getClientAddress()), self._now()))
+        _refuse(self._all_registrations.take(self._now()))
 
     def before_guess(self, request: Request) -> None:
         """HttpProblem when this address has given too many wrong secrets; asked before a secret is looked up."""

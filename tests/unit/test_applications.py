@@ -302,6 +302,17 @@ def test_it_is_told_once_that_its_message_has_ended(world: AppWorld) -> None:
     assert len(world.app.notices) == 1
 
 
+def test_of_a_message_whose_end_it_knows_nothing_is_remembered(world: AppWorld) -> None:
+    """Also where it had ended before it was known whose it is, as when it is handed in once more under its key."""
+    id_ = world.ask(world.app.host.send(NUMBER, "Hello", "high", "k", None))
+    receipt = LineReceipt(world.lines["sms-a"].name, (f"{id_}/1",), ReceiptState.DELIVERED, world.daemon.now)
+    done(Deferred.fromCoroutine(world.daemon.parts.host.receipt(receipt)))
+    world.time.advance(0)
+    assert world.ask(world.app.host.send(NUMBER, "Hello", "high", "k", None)) == id_
+    world.time.advance(0)
+    assert world.daemon.parts.applications._senders == {}
+
+
 def test_an_end_that_it_was_not_told_is_told_after_a_restart(world: AppWorld) -> None:
     id_ = world.ask(world.app.host.send(NUMBER, "Hello", None, None, None))
     world.app.hang = "notification"

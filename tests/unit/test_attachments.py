@@ -207,6 +207,15 @@ def test_with_too_little_room_nothing_is_begun(world: World, monkeypatch: pytest
     assert world.files() == set()
 
 
+def test_when_the_disk_fills_up_meanwhile_nothing_more_is_taken(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was accepted needs the rest of the disk."""
+    answers = iter([True, True, False])
+    monkeypatch.setattr(world.daemon.parts.attachments, "_has_room", lambda: next(answers))
+    with pytest.raises(DiskFull, match="too little room"):
+        world.give(b"a", b"b", b"c")
+    assert (world.files(), world.rows()) == (set(), set())
+
+
 def test_a_sender_may_keep_so_many_bytes_and_others_are_not_concerned(world: World) -> None:
     for _ in range(4):
         world.given(bytes(2400))
