@@ -99,6 +99,8 @@ class DaemonService(Service):
         )
         parts.core.configuration = self._reloading
         await self._listeners.open()
+        # From here on messages are taken, and a line to devices hands them over: it must know the channels by then.
+        parts.channels.use(channels)
         for name, options in lines_of(self._config).items():
             parts.dispatch.add(parts.way(drivers[name], options, kept.get(name, LineRow())))
         interrupted = await recovery.recover(
@@ -106,7 +108,6 @@ class DaemonService(Service):
         )
         if interrupted:
             self._log.warn("{count} hand-overs were interrupted by the last stop", count=interrupted)
-        parts.channels.use(channels)
         for driver in drivers.values():
             driver.start(parts.host)
         await parts.applications.start()

@@ -7,9 +7,17 @@ import socket
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import pytest_twisted
+from twisted.internet.defer import Deferred
 
+from datasms_daemon import service
+from datasms_daemon.config.load import load_with_warnings
+from datasms_daemon.delivery import recovery
+from datasms_daemon.ops import collector
+from datasms_daemon.ops.systemd import Notifier
 from tests.fakes.live import Caller, Daemon, eventually
 from tests.fakes.load import Submitter
 
@@ -37,6 +45,35 @@ def test_a_taken_port_ends_the_start_and_is_named(tmp_path: Path) -> None:
             assert daemon.ended() == 1
             assert f"mxservice cannot listen on {listen}" in daemon.log
             assert "Traceback" not in daemon.log
+
+
+@pytest_twisted.ensureDeferred
+async def test_messages_are_taken_when_the_channels_are_there_and_not_before(
+    reactor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a client hands in as soon as the port is open must not pass by its devices."""
+    file = tmp_path / "datasms.toml"
+    file.write_text(f'daemon.state_dir = "{tmp_path}/state"\n{QUIET}[[channel]]\nname = "app"\ndriver = "direct"\n')
+    loaded = load_with_warnings(file, {})
+    ready, recover = Deferred[None](), recovery.recover
+    monkeypatch.setattr(collector, "settle", lambda: None)
+    monkeypatch.setattr(service.DaemonService, "_watch_for_reload", lambda _: None)
+    monkeypatch.setattr(service.DaemonService, "_announce", lambda _: ready.callback(None))
+    daemon = service.DaemonService(loaded, file, {}, reactor, pytest.fail, Notifier({}))
+    channels: list[str] = []
+
+    async def noting(*given: Any) -> int:
+        assert daemon._parts is not None
+        channels.extend(daemon._parts.channels)
+        return await recover(*given)
+
+    monkeypatch.setattr(recovery, "recover", noting)
+    daemon.startService()
+    try:
+        await ready
+    finally:
+        await daemon.stopService()
+    assert channels == ["app"]
 
 
 def test_a_state_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
