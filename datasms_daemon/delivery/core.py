@@ -23,7 +23,7 @@ from datasms_daemon.delivery.keys import Keys
 from datasms_daemon.delivery.number_files import NumberFiles, PortedNumbers
 from datasms_daemon.delivery.portability import Portability
 from datasms_daemon.delivery.reports import report
-from datasms_daemon.delivery.resending import again, why_not
+from datasms_daemon.delivery.resending import again, unfit, why_not
 from datasms_daemon.delivery.search import Search
 from datasms_daemon.delivery.targets import Targets
 from datasms_daemon.errors import DiskFull
@@ -57,7 +57,7 @@ from datasms_daemon.rules.openings import Openings
 from datasms_daemon.rules.operators import Operators
 from datasms_daemon.rules.routing import Router
 from datasms_daemon.rules.senders import Account
-from datasms_daemon.store import audit, inbound, messages, operations, retention
+from datasms_daemon.store import audit, inbound, messages, operations
 from datasms_daemon.store.store import Db, Store
 from datasms_daemon.store.usage import ALWAYS
 
@@ -290,8 +290,8 @@ class Core:
             return None
         if not found.progress.state.is_final:
             return Conflict(found.progress.state, "it is still under way")
-        if not await self._store.read(lambda db: retention.is_whole(db, id_)):
-            return Conflict(found.progress.state, "its text is not kept any more")
+        if (fault := await self._store.read(lambda db: unfit(db, id_, self._mac_key))) is not None:
+            return Conflict(found.progress.state, fault)
         answer = await self.accept(again(found))
         if not isinstance(answer, AcceptedSubmission):
             return Conflict(found.progress.state, why_not(answer))

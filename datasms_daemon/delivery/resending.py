@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from datasms_daemon.model import Dossier, Draft, KeyReused, Limited, Recipient, Refused, Submission
+from datasms_daemon.delivery.handover import is_intact
+from datasms_daemon.model import Dossier, Draft, KeyReused, Limited, MessageId, Recipient, Refused, Submission
+from datasms_daemon.store import messages, retention
+from datasms_daemon.store.store import Db
 
 
 def why_not(answer: Refused | Limited | KeyReused) -> str:
@@ -14,6 +17,15 @@ def why_not(answer: Refused | Limited | KeyReused) -> str:
             return answer.detail
         case KeyReused():
             return "it was sent before"
+
+
+def unfit(db: Db, id_: MessageId, mac_key: bytes) -> str | None:
+    """Why a message that is there may not be handed in once more; None: it may."""
+    if not retention.is_whole(db, id_):
+        return "its text is not kept any more"
+    sealed = messages.sealed(db, id_)
+    # Handed in again it would get a seal of its own, over whatever stands there now (I39).
+    return None if sealed is not None and is_intact(mac_key, sealed) else "it is not what was accepted any more"
 
 
 def again(found: Dossier) -> Submission:

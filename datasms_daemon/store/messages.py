@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+from twisted.logger import Logger
 
 from datasms_daemon.model import (
     Attachment,
@@ -29,6 +30,9 @@ from datasms_daemon.rules.decisions import AttemptChange, Decision
 from datasms_daemon.store import statements as sql
 from datasms_daemon.store.writer import Db
 
+T = TypeVar("T")
+
+_log = Logger()
 _encode = msgspec.json.Encoder().encode
 _decode_events = msgspec.json.Decoder(tuple[Event, ...]).decode
 _decode_attachments = msgspec.json.Decoder(tuple[Attachment, ...]).decode
@@ -79,17 +83,17 @@ def progress(db: Db, id_: MessageId) -> Progress | None:
 
 def due(db: Db, now: int, limit: int) -> list[Progress]:
     """The messages whose time has come, longest due first."""
-    return [_progress(row) for row in db.execute(sql.SELECT_DUE, {"now": now, "limit": limit})]
+    return _readable(db, db.execute(sql.SELECT_DUE, {"now": now, "limit": limit}).fetchall(), _unfinished)
 
 
 def held(db: Db, after: MessageId, limit: int) -> list[Progress]:
     """Messages that calendars hold back, in the order they were accepted, from after that one on."""
-    return [_progress(row) for row in db.execute(sql.SELECT_HELD, {"after": after, "limit": limit})]
+    return _readable(db, db.execute(sql.SELECT_HELD, {"after": after, "limit": limit}).fetchall(), _unfinished)
 
 
 def undelivered(db: Db, now: int, limit: int) -> list[Progress]:
     """The messages whose senders are to be told that there is no success yet."""
-    return [_progress(row) for row in db.execute(sql.SELECT_UNDELIVERED, {"now": now, "limit": limit})]
+    return _readable(db, db.execute(sql.SELECT_UNDELIVERED, {"now": now, "limit": limit}).fetchall(), _unfinished)
 
 
 def next_due(db: Db) -> int | None:
@@ -100,8 +104,8 @@ def next_due(db: Db) -> int | None:
 
 def ready(db: Db, line: LineName, limit: int) -> list[tuple[Sealed, Progress]]:
     """The next messages for a line: by rank, then in the order they were accepted."""
-    rows = db.execute(sql.SELECT_READY, {"line": line, "limit": limit})
-    return [(_sealed(row), _progress(row[_MESSAGE_WIDTH:])) for row in rows]
+    rows = db.execute(sql.SELECT_READY, {"line": line, "limit": limit}).fetchall()
+    return _readable(db, rows, lambda row: (_sealed(row), _unfinished(row[_MESSAGE_WIDTH:])))
 
 
 def ready_one(db: Db, id_: MessageId) -> tuple[Sealed, Progress]:
@@ -145,7 +149,7 @@ def ready_line_names(db: Db) -> list[LineName]:
 
 def sending(db: Db) -> list[tuple[Progress, str]]:
     """Messages with a hand-over under way, with their priority; at start: those a crash interrupted (I26)."""
-    return [(_progress(row), row[-1]) for row in db.execute(sql.SELECT_SENDING)]
+    return _readable(db, db.execute(sql.SELECT_SENDING).fetchall(), lambda row: (_unfinished(row), row[-1]))
 
 
 def apply(db: Db, decisions: Iterable[Decision], now: int) -> list[Progress]:
@@ -224,6 +228,19 @@ def overdue(db: Db, before: int) -> int:
 def orphans(db: Db) -> int:
     """Unfinished messages with no next event; must always be none (I12)."""
     found: int = db.execute(sql.SELECT_ORPHANS).fetchone()[0]
+    return found
+
+
+def _readable(db: Db, rows: list[tuple[Any, ...]], read: Callable[[tuple[Any, ...]], T]) -> list[T]:
+    """Of each row, whose first column is the message's id, what it says. A message that is damaged has failed by that:
+    it must not keep all others from going on (I35)."""
+    found = []
+    for row in rows:
+        try:
+            found.append(read(row))
+        except (msgspec.DecodeError, ValueError):
+            _log.error("message {id} is damaged and goes nowhere", id=row[0])
+            db.execute(sql.GIVE_UP_DAMAGED, {"id": row[0]})
     return found
 
 
@@ -327,6 +344,14 @@ def _progress(row: tuple[Any, ...]) -> Progress:
         None if attempt_state is None else AttemptState(attempt_state), due_at, deadline, ready, code, delivered_at,
         read_at, bool(held), ndr_due, ndr_at, bool(unsure),
     )  # fmt: skip
+
+
+def _unfinished(row: tuple[Any, ...]) -> Progress:
+    """Of a message that goes on; ValueError when it stands at no step of its plan."""
+    progress = _progress(row)
+    if not 0 <= progress.step < len(progress.plan):
+        raise ValueError("no such step")
+    return progress
 
 
 def _sealed(row: Any) -> Sealed:

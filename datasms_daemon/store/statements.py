@@ -39,6 +39,13 @@ UPDATE messages SET gen = :gen, state = :state, valid_until = :valid_until, step
     final_at = coalesce(final_at, :final_at)
 WHERE id = :id AND gen = :was
 """
+# What of it may be damaged is left out, so that it can be shown.
+GIVE_UP_DAMAGED = """
+UPDATE messages SET gen = gen + 1, state = 'failed', code = 'damaged', plan = '[]', step = 0, per_line = NULL,
+    attachments = NULL, lines = NULL, attempt_state = NULL, due_at = NULL, ready = NULL, held = 0, ndr_due = NULL,
+    final_at = coalesce(final_at, due_at, created_at)
+WHERE id = :id
+"""
 UPDATE_SEND_AT = "UPDATE messages SET send_at = :send_at WHERE id = :id"
 SELECT_PROGRESS = f"SELECT {PROGRESS} FROM messages WHERE id = :id"
 SELECT_MESSAGE = f"SELECT {MESSAGE}, {PROGRESS} FROM messages WHERE id = :id"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -15,6 +16,7 @@ from datasms_daemon.model import (
     AddressGone,
     AttemptState,
     AuditQuery,
+    Conflict,
     DeviceId,
     DeviceReceipt,
     Dossier,
@@ -542,6 +544,57 @@ def test_a_message_with_another_recipient_than_accepted_is_not_sent(world: World
     world.daemon.parts.dispatch.wake(LineName("sms-a"))
     assert world.look(first).progress.code == world.look(second).progress.code == "tampered"
     assert not world.sms.sends
+
+
+@pytest.mark.parametrize(
+    "damage", ["plan = 'x'", "state = 'x'", "attempt_state = 'x'", "per_line = '{'", "plan = '[]'"]
+)
+@pytest.mark.parametrize("is_ready", [True, False])
+def test_a_message_that_is_damaged_keeps_no_other_from_going_on(
+    world: World, damage: str, is_ready: bool, logged_failures: list[dict[str, Any]]
+) -> None:
+    """I35, I28: neither deadlines nor its line stand still."""
+    if is_ready:
+        world.push.window = 0
+    damaged, other = world.send(), world.send()
+    done(
+        world.daemon.store.write(lambda db: db.execute(f"UPDATE messages SET {damage} WHERE id = '{damaged}'") and None)
+    )
+    world.push.window = 10
+    world.daemon.parts.dispatch.wake(LineName("datasms"))
+    world.time.advance(61)
+    assert world.sms.taken[other] == 1
+    assert world.look(other).progress.state is MessageState.WAITING
+    assert (world.look(damaged).progress.state, world.look(damaged).progress.code) == (MessageState.FAILED, "damaged")
+    logged_failures.clear()
+
+
+def test_a_message_that_is_damaged_keeps_no_daemon_from_starting(
+    world: World, logged_failures: list[dict[str, Any]]
+) -> None:
+    """I35, I26."""
+    world.push.script = says(Accepted(), 30.0)
+    damaged, other = world.send(), world.send()
+    done(
+        world.daemon.store.write(
+            lambda db: db.execute("UPDATE messages SET plan = 'x' WHERE id = ?", (damaged,)) and None
+        )
+    )
+    world.restart()
+    world.time.advance(61)
+    assert (world.state(damaged), world.sms.taken[other]) == (MessageState.FAILED, 1)
+    logged_failures.clear()
+
+
+def test_a_message_with_another_recipient_than_accepted_is_not_sent_again_either(world: World) -> None:
+    """I39: an operator who resends what ended as tampered must not seal it anew."""
+    world.sms.window = 0
+    id_ = world.send(number="+420603654321")
+    done(world.daemon.store.write(lambda db: db.execute("UPDATE messages SET recipient = '+420603000000'") and None))
+    world.time.advance(86_500)
+    answer = done(Deferred.fromCoroutine(world.daemon.parts.core.resend(id_, "operator")))
+    assert isinstance(answer, Conflict)
+    assert answer.detail == "it is not what was accepted any more"
 
 
 @pytest.mark.parametrize("is_taken_over", [True, False])
