@@ -230,7 +230,7 @@ class _Exchange(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._done.called:
             return
-        if reason.check(ResponseDone):
+        if isinstance(reason.value, ResponseDone):
             self._answered = True
             self._done.callback(b"".join(self._chunks))
         else:
