@@ -23,6 +23,10 @@ class StoreFailed(DatasmsError):
     """A commit or checkpoint failed: nothing may be acknowledged or sent any more (I27)."""
 
 
+class Unreadable(DatasmsError):
+    """A row holds text that is no UTF-8 any more; what exactly is not said, for it may be a person's text."""
+
+
 class DiskFull(DatasmsError):
     """There is no room for new work; what is already accepted goes on."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -28,7 +29,7 @@ from datasms_daemon.model import (
 )
 from datasms_daemon.rules.decisions import AttemptChange, Decision
 from datasms_daemon.store import statements as sql
-from datasms_daemon.store.writer import Db
+from datasms_daemon.store.writer import Db, is_unreadable
 
 T = TypeVar("T")
 
@@ -83,17 +84,17 @@ def progress(db: Db, id_: MessageId) -> Progress | None:
 
 def due(db: Db, now: int, limit: int) -> list[Progress]:
     """The messages whose time has come, longest due first."""
-    return _readable(db, db.execute(sql.SELECT_DUE, {"now": now, "limit": limit}).fetchall(), _unfinished)
+    return _readable(db, _rows(db, sql.SELECT_DUE, {"now": now, "limit": limit}), _unfinished)
 
 
 def held(db: Db, after: MessageId, limit: int) -> list[Progress]:
     """Messages that calendars hold back, in the order they were accepted, from after that one on."""
-    return _readable(db, db.execute(sql.SELECT_HELD, {"after": after, "limit": limit}).fetchall(), _unfinished)
+    return _readable(db, _rows(db, sql.SELECT_HELD, {"after": after, "limit": limit}), _unfinished)
 
 
 def undelivered(db: Db, now: int, limit: int) -> list[Progress]:
     """The messages whose senders are to be told that there is no success yet."""
-    return _readable(db, db.execute(sql.SELECT_UNDELIVERED, {"now": now, "limit": limit}).fetchall(), _unfinished)
+    return _readable(db, _rows(db, sql.SELECT_UNDELIVERED, {"now": now, "limit": limit}), _unfinished)
 
 
 def next_due(db: Db) -> int | None:
@@ -104,13 +105,13 @@ def next_due(db: Db) -> int | None:
 
 def ready(db: Db, line: LineName, limit: int) -> list[tuple[Sealed, Progress]]:
     """The next messages for a line: by rank, then in the order they were accepted."""
-    rows = db.execute(sql.SELECT_READY, {"line": line, "limit": limit}).fetchall()
+    rows = _rows(db, sql.SELECT_READY, {"line": line, "limit": limit})
     return _readable(db, rows, lambda row: (_sealed(row), _unfinished(row[_MESSAGE_WIDTH:])))
 
 
 def ready_one(db: Db, id_: MessageId) -> tuple[Sealed, Progress]:
     """One message that was found ready in this same unit."""
-    row = db.execute(sql.SELECT_MESSAGE, {"id": id_}).fetchone()
+    (row,) = _rows(db, sql.SELECT_MESSAGE, {"id": id_})
     return _sealed(row), _progress(row[_MESSAGE_WIDTH:])
 
 
@@ -149,7 +150,7 @@ def ready_line_names(db: Db) -> list[LineName]:
 
 def sending(db: Db) -> list[tuple[Progress, str]]:
     """Messages with a hand-over under way, with their priority; at start: those a crash interrupted (I26)."""
-    return _readable(db, db.execute(sql.SELECT_SENDING).fetchall(), lambda row: (_unfinished(row), row[-1]))
+    return _readable(db, _rows(db, sql.SELECT_SENDING, {}), lambda row: (_unfinished(row), row[-1]))
 
 
 def apply(db: Db, decisions: Iterable[Decision], now: int) -> list[Progress]:
@@ -231,9 +232,23 @@ def orphans(db: Db) -> int:
     return found
 
 
+def _rows(db: Db, statement: str, values: dict[str, object]) -> list[tuple[Any, ...]]:
+    """What the statement finds. Text that is no UTF-8 any more is read all the same, for the rows beside it: its shape
+    or its seal will tell (I39)."""
+    try:
+        return db.execute(statement, values).fetchall()
+    except sqlite3.OperationalError as error:
+        if not is_unreadable(error):
+            raise
+    db.text_factory = partial(str, encoding="utf-8", errors="replace")
+    try:
+        return db.execute(statement, values).fetchall()
+    finally:
+        db.text_factory = str
+
+
 def _readable(db: Db, rows: list[tuple[Any, ...]], read: Callable[[tuple[Any, ...]], T]) -> list[T]:
-    """Of each row, whose first column is the message's id, what it says. A message that is damaged has failed by that:
-    it must not keep all others from going on (I35)."""
+    """What each row says, the message's id first; one that is damaged has failed by that and stops no other (I35)."""
     found = []
     for row in rows:
         try:

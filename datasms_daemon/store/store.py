@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from datasms_daemon.store import opening
-from datasms_daemon.store.writer import Db, InlineWriter, Reactor, ThreadWriter, Unit, Writer
+from datasms_daemon.store.writer import Db, InlineWriter, Reactor, ThreadWriter, Unit, Writer, read
 
 __all__ = ["Db", "InlineStore", "Store", "ThreadStore", "Unit"]
 
@@ -70,7 +70,7 @@ class ThreadStore:
 
     def read(self, unit: Unit[T]) -> Deferred[T]:
         """See :class:`Store`."""
-        answer: Deferred[T] = deferToThreadPool(self._reactor, self._pool, lambda: unit(self._reader()))
+        answer: Deferred[T] = deferToThreadPool(self._reactor, self._pool, lambda: read(self._reader(), unit))
         return answer
 
     def checkpoint(self) -> Deferred[bool]:
@@ -114,7 +114,7 @@ class InlineStore:
     def read(self, unit: Unit[T]) -> Deferred[T]:
         """See :class:`Store`."""
         answer: Deferred[T] = Deferred()
-        answer.callback(unit(self._db))
+        answer.callback(read(self._db, unit))
         return answer
 
     def checkpoint(self) -> Deferred[bool]:

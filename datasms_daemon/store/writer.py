@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from datasms_daemon.errors import DiskFull, StoreFailed
+from datasms_daemon.errors import DiskFull, StoreFailed, Unreadable
 
 T = TypeVar("T")
 
@@ -78,13 +78,28 @@ def _together(db: Db, units: list[Unit[Any]]) -> list[Any]:
     db.execute("BEGIN IMMEDIATE")
     for unit in units:
         try:
-            answers.append(unit(db))
+            answers.append(read(db, unit))
         except sqlite3.OperationalError:
             raise
         except Exception as error:
             raise _UnitRaisedError(Failure(error)) from error
     db.execute("COMMIT")
     return answers
+
+
+def read(db: Db, unit: Unit[T]) -> T:
+    """The unit's answer; Unreadable where Python would quote the text that it cannot read."""
+    try:
+        return unit(db)
+    except sqlite3.OperationalError as error:
+        if is_unreadable(error):
+            raise Unreadable("a row holds text that is no UTF-8") from None
+        raise
+
+
+def is_unreadable(error: sqlite3.OperationalError) -> bool:
+    """Whether it is Python that does not understand a value: what SQLite itself says has a code."""
+    return not hasattr(error, "sqlite_errorcode") and str(error).startswith("Could not decode")
 
 
 class _UnitRaisedError(Exception):

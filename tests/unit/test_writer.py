@@ -12,7 +12,7 @@ import pytest_twisted
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.python.failure import Failure
 
-from datasms_daemon.errors import DiskFull, StoreFailed
+from datasms_daemon.errors import DiskFull, StoreFailed, Unreadable
 from datasms_daemon.store.writer import Db, InlineWriter, Reactor, ThreadWriter, commit
 
 
@@ -72,6 +72,15 @@ def test_a_unit_that_breaks_a_constraint_fails_alone(db: Db) -> None:
     answers = commit(db, [adds(1), adds(1), adds(2)])
     assert isinstance(answers[1], Failure)
     assert numbers(db) == [1, 2]
+
+
+def test_text_that_cannot_be_read_fails_its_unit_alone_and_is_not_quoted(db: Db) -> None:
+    """I28, I50: it may be a person's."""
+    damaged = "SELECT CAST(x'736563726574ff' AS TEXT)"
+    answers = commit(db, [adds(1), lambda db: db.execute(damaged).fetchone(), adds(2)])
+    assert numbers(db) == [1, 2]
+    assert answers[1].check(Unreadable)
+    assert "secret" not in answers[1].getTraceback(detail="verbose")
 
 
 def test_a_full_disk_refuses_and_recovers(db: Db) -> None:
