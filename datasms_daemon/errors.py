@@ -27,6 +27,10 @@ class Unreadable(DatasmsError):
     """A row holds text that is no UTF-8 any more; what exactly is not said, for it may be a person's text."""
 
 
+class StoreHeld(StoreFailed):
+    """The database is damaged or in doubt: nothing is taken, so that nothing is lost with it (I28)."""
+
+
 class DiskFull(DatasmsError):
     """There is no room for new work; what is already accepted goes on."""
 

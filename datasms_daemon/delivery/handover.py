@@ -175,7 +175,7 @@ def _first(
     waiting = {rank: messages.ready_ids(db, line.name, rank, limit) for rank in ranks}
     ids, owed = choose(waiting, limit, line.share, precedence)
     read = {sealed.message.id: (sealed, progress) for sealed, progress in found}
-    return [read.get(id_) or messages.ready_one(db, id_) for id_ in ids], owed
+    return [read.get(id_) or messages.one(db, id_) for id_ in ids], owed
 
 
 def once(

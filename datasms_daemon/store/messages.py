@@ -109,8 +109,8 @@ def ready(db: Db, line: LineName, limit: int) -> list[tuple[Sealed, Progress]]:
     return _readable(db, rows, lambda row: (_sealed(row), _unfinished(row[_MESSAGE_WIDTH:])))
 
 
-def ready_one(db: Db, id_: MessageId) -> tuple[Sealed, Progress]:
-    """One message that was found ready in this same unit."""
+def one(db: Db, id_: MessageId) -> tuple[Sealed, Progress]:
+    """One message that was found in this same unit."""
     (row,) = _rows(db, sql.SELECT_MESSAGE, {"id": id_})
     return _sealed(row), _progress(row[_MESSAGE_WIDTH:])
 

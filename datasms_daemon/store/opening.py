@@ -88,6 +88,12 @@ def reader_connection(path: Path) -> Db:
     return connection
 
 
+def log_bytes(path: Path) -> int:
+    """How large the log of writes of a database is."""
+    log = path.with_name(f"{path.name}-wal")
+    return log.stat().st_size if log.exists() else 0
+
+
 def prepare(path: Path, *, keep_former: bool = True) -> None:
     """Makes ``path`` a present-day database: creates it, or upgrades it and leaves its former content beside it, and
     checks it.

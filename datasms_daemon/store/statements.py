@@ -58,6 +58,8 @@ SELECT {PROGRESS} FROM messages WHERE ndr_due <= :now ORDER BY ndr_due LIMIT :li
 SELECT_NEXT_NDR = "SELECT min(ndr_due) FROM messages WHERE ndr_due IS NOT NULL"
 SELECT_HELD = f"SELECT {PROGRESS} FROM messages WHERE held = 1 AND id > :after ORDER BY id LIMIT :limit"
 SELECT_NEXT_DUE = "SELECT min(due_at) FROM messages WHERE due_at IS NOT NULL"
+SELECT_LAST_DUE = "SELECT max(due_at) FROM messages WHERE due_at IS NOT NULL"
+SELECT_DUE_IDS = "SELECT id FROM messages WHERE due_at >= :at ORDER BY due_at LIMIT :limit"
 SELECT_READY = f"""
 SELECT {MESSAGE}, {PROGRESS} FROM messages WHERE ready = :line ORDER BY rank, id LIMIT :limit
 """

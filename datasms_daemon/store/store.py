@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -12,12 +13,14 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from datasms_daemon.store import opening
+from datasms_daemon.store.integrity import Check
 from datasms_daemon.store.writer import Db, InlineWriter, Reactor, ThreadWriter, Unit, Writer, read
 
 __all__ = ["Db", "InlineStore", "Store", "ThreadStore", "Unit"]
 
 T = TypeVar("T")
 READERS = 2
+CHECK_NICE = 10
 
 
 class Failed(Protocol):
@@ -41,6 +44,25 @@ class Store(Protocol):
         """Fires when what was deleted is gone from the log too; False: a reader held it, ask again later."""
         ...
 
+    def check(self) -> Deferred[tuple[str, ...] | None]:
+        """What is wrong with the file, empty when nothing is; None: it was ended before.
+
+        It keeps nobody waiting. One at a time.
+        """
+        ...
+
+    def end_check(self) -> None:
+        """Ends a check that is under way, at once."""
+        ...
+
+    def log_bytes(self) -> int:
+        """How large the log of writes is: it cannot begin anew while a check reads."""
+        ...
+
+    def refuse(self, why: str) -> None:
+        """From now on the file is only read: what would write fails with StoreHeld."""
+        ...
+
     def stop(self) -> Deferred[None]:
         """Fires when all is on disk and the file is free for others."""
         ...
@@ -62,6 +84,10 @@ class ThreadStore:
         self._local = threading.local()
         self._pool = ThreadPool(1, READERS, "datasms-readers")
         self._pool.start()
+        # One that takes minutes keeps no reader from its work.
+        self._checkers = ThreadPool(0, 1, "datasms-check")
+        self._checkers.start()
+        self._check: Check | None = None
         self._writer: Writer = ThreadWriter(lambda: opening.writer_connection(path), reactor, failed)
 
     def write(self, unit: Unit[T]) -> Deferred[T]:
@@ -77,8 +103,35 @@ class ThreadStore:
         """See :class:`Store`."""
         return self._writer.checkpoint()
 
+    def check(self) -> Deferred[tuple[str, ...] | None]:
+        """See :class:`Store`."""
+        check = self._check = Check(self._path)
+
+        def run() -> tuple[str, ...] | None:
+            # Of this thread alone: whoever has a message to send goes first.
+            os.setpriority(os.PRIO_PROCESS, 0, max(CHECK_NICE, os.getpriority(os.PRIO_PROCESS, 0)))
+            return check.run()
+
+        answer: Deferred[tuple[str, ...] | None] = deferToThreadPool(self._reactor, self._checkers, run)
+        return answer
+
+    def end_check(self) -> None:
+        """See :class:`Store`."""
+        if self._check is not None:
+            self._check.end()
+
+    def log_bytes(self) -> int:
+        """See :class:`Store`."""
+        return opening.log_bytes(self._path)
+
+    def refuse(self, why: str) -> None:
+        """See :class:`Store`."""
+        self._writer.refuse(why)
+
     def stop(self) -> Deferred[None]:
         """See :class:`Store`."""
+        self.end_check()
+        self._checkers.stop()
         self._pool.stop()
         return self._writer.stop().addBoth(self._release)
 
@@ -105,6 +158,7 @@ class InlineStore:
         except BaseException:
             self._lock.release()
             raise
+        self._path = path
         self._writer: Writer = InlineWriter(self._db, failed)
 
     def write(self, unit: Unit[T]) -> Deferred[T]:
@@ -120,6 +174,23 @@ class InlineStore:
     def checkpoint(self) -> Deferred[bool]:
         """See :class:`Store`."""
         return self._writer.checkpoint()
+
+    def check(self) -> Deferred[tuple[str, ...] | None]:
+        """See :class:`Store`; has fired already."""
+        answer: Deferred[tuple[str, ...] | None] = Deferred()
+        answer.callback(Check(self._path).run())
+        return answer
+
+    def end_check(self) -> None:
+        """See :class:`Store`; there is none."""
+
+    def log_bytes(self) -> int:
+        """See :class:`Store`."""
+        return opening.log_bytes(self._path)
+
+    def refuse(self, why: str) -> None:
+        """See :class:`Store`."""
+        self._writer.refuse(why)
 
     def stop(self) -> Deferred[None]:
         """See :class:`Store`."""

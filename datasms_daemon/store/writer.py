@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from datasms_daemon.errors import DiskFull, StoreFailed, Unreadable
+from datasms_daemon.errors import DiskFull, StoreFailed, StoreHeld, Unreadable
 
 T = TypeVar("T")
 
@@ -49,6 +49,10 @@ class Writer(Protocol):
         """Fires when nothing of what was overwritten is left in the log; False: a reader held it, ask again later."""
         ...
 
+    def refuse(self, why: str) -> None:
+        """From now on every unit fails with StoreHeld; those that are not committed yet too."""
+        ...
+
     def stop(self) -> Deferred[None]:
         """Fires when all that was asked for is committed, the log is checkpointed and the connection closed."""
         ...
@@ -57,7 +61,8 @@ class Writer(Protocol):
 def commit(db: Db, units: list[Unit[Any]]) -> list[Any]:
     """Runs all units and commits; the answers in order, a Failure for each unit that failed.
 
-    StoreFailed is raised when the disk did: nothing that was answered from then on could be relied on (I27).
+    StoreFailed is raised when the disk did: nothing that was answered from then on could be relied on (I27); StoreHeld
+    when the file is damaged (I28).
     """
     try:
         return _together(db, units)
@@ -70,6 +75,8 @@ def commit(db: Db, units: list[Unit[Any]]) -> list[Any]:
         _roll_back(db)
         if _is_full(error):
             return [Failure(DiskFull("no room for the database"))] * len(units)
+        if _is_damage(error):
+            raise StoreHeld(f"the database is damaged ({error})") from error
         raise StoreFailed(f"{type(error).__name__}: {error}") from error
 
 
@@ -79,9 +86,9 @@ def _together(db: Db, units: list[Unit[Any]]) -> list[Any]:
     for unit in units:
         try:
             answers.append(read(db, unit))
-        except sqlite3.OperationalError:
-            raise
         except Exception as error:
+            if isinstance(error, sqlite3.OperationalError) or _is_damage(error):
+                raise
             raise _UnitRaisedError(Failure(error)) from error
     db.execute("COMMIT")
     return answers
@@ -118,6 +125,10 @@ def _roll_back(db: Db) -> None:
 
 def _is_full(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+
+
+def _is_damage(error: Exception) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class ThreadWriter:
@@ -161,6 +172,10 @@ class ThreadWriter:
         self._hand_over()
         self._waiting.put(answer)
         return answer
+
+    def refuse(self, why: str) -> None:
+        """See :class:`Writer`."""
+        self._broken = Failure(StoreHeld(why))
 
     def stop(self) -> Deferred[None]:
         """See :class:`Writer`."""
@@ -217,12 +232,13 @@ class InlineWriter:
     def __init__(self, db: Db, failed: Callable[[Failure], None]) -> None:
         self._db = db
         self._failed = failed
+        self._broken: Failure | None = None
 
     def write(self, unit: Unit[T]) -> Deferred[T]:
         """See :class:`Writer`; has fired already."""
         answer: Deferred[T] = Deferred()
         try:
-            answers = commit(self._db, [unit])
+            answers = commit(self._db, [unit]) if self._broken is None else [self._broken]
         except StoreFailed:
             failure = Failure()
             self._failed(failure)
@@ -235,6 +251,10 @@ class InlineWriter:
         answer: Deferred[bool] = Deferred()
         answer.callback(_truncate_log(self._db))
         return answer
+
+    def refuse(self, why: str) -> None:
+        """See :class:`Writer`."""
+        self._broken = Failure(StoreHeld(why))
 
     def stop(self) -> Deferred[None]:
         """See :class:`Writer`."""

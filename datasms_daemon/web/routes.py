@@ -20,7 +20,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from datasms_daemon.errors import DiskFull, StoreFailed
+from datasms_daemon.errors import DiskFull, StoreFailed, StoreHeld
 from datasms_daemon.web.bodies import Body, NoBody, Streamed
 from datasms_daemon.web.problems import HttpProblem
 from datasms_daemon.web.request import Request
@@ -235,6 +235,9 @@ class Api(Generic[C]):
             return request.send_problem(problem)
         except DiskFull:
             return request.send_problem(HttpProblem("disk_full", retry_after=DISK_FULL_RETRY_S))
+        except StoreHeld:
+            detail = "The database is damaged or in doubt; nothing is accepted until an operator has seen to it"
+            return request.send_problem(HttpProblem("unavailable", detail, retry_after=STORE_RETRY_S))
         except StoreFailed:
             detail = "The store has failed; nothing is accepted until it works again"
             return request.send_problem(HttpProblem("unavailable", detail, retry_after=STORE_RETRY_S))

@@ -12,7 +12,7 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from datasms_daemon.errors import DiskFull, StoreFailed
+from datasms_daemon.errors import DiskFull, StoreFailed, StoreHeld
 from datasms_daemon.web.bodies import Json, Text
 from datasms_daemon.web.problems import CATALOGUE, HttpProblem
 from datasms_daemon.web.request import Request
@@ -242,9 +242,13 @@ def test_a_full_disk_is_507_and_a_failed_store_503_with_a_time_to_come_back(clie
     full = client.ask("GET", "/open")
     service.failure = StoreFailed("secret detail")
     failed = client.ask("GET", "/open")
-    assert [(r.status, r.json["code"]) for r in (full, failed)] == [(507, "disk_full"), (503, "unavailable")]
-    assert all(int(r.headers["retry-after"]) > 0 for r in (full, failed))
-    assert b"secret" not in full.body + failed.body
+    service.failure = StoreHeld("secret detail")
+    held = client.ask("GET", "/open")
+    answers = (full, failed, held)
+    assert [(r.status, r.json["code"]) for r in answers] == [(507, "disk_full"), *[(503, "unavailable")] * 2]
+    assert all(int(r.headers["retry-after"]) > 0 for r in answers)
+    assert all(b"secret" not in r.body for r in answers)
+    assert "damaged or in doubt" in held.json["detail"]
 
 
 def test_an_unexpected_failure_is_logged_under_a_reference_and_tells_nothing(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ import pytest_twisted
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.python.failure import Failure
 
-from datasms_daemon.errors import DiskFull, StoreFailed, Unreadable
+from datasms_daemon.errors import DiskFull, StoreFailed, StoreHeld, Unreadable
 from datasms_daemon.store.writer import Db, InlineWriter, Reactor, ThreadWriter, commit
+from tests.fakes.damage import spoil
 
 
 def open_table(path: Path) -> Db:
@@ -112,6 +114,17 @@ def test_a_broken_store_says_so_once_and_answers_nothing_any_more(db: Db) -> Non
     assert len(failed) == 1
 
 
+def test_a_damaged_file_is_not_a_disk_that_failed(tmp_path: Path) -> None:
+    """I28."""
+    with closing(open_table(tmp_path / "db")) as db:
+        db.executemany("INSERT INTO numbers VALUES (?)", ((n,) for n in range(1, 10)))
+    spoil(tmp_path / "db", "numbers")
+    with closing(open_table(tmp_path / "db")) as db:
+        with pytest.raises(StoreHeld, match="the database is damaged"):
+            commit(db, [adds(10), adds(11)])
+        assert not db.in_transaction
+
+
 @pytest_twisted.ensureDeferred
 async def test_the_thread_commits_in_order_and_stops_when_all_is_written(tmp_path: Path, reactor: Reactor) -> None:
     failed: list[Failure] = []
@@ -125,6 +138,24 @@ async def test_the_thread_commits_in_order_and_stops_when_all_is_written(tmp_pat
     assert numbers(left) == list(range(1001))
     left.close()
     assert not failed
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_not_committed_when_the_database_is_held_is_not_taken(tmp_path: Path, reactor: Reactor) -> None:
+    failed: list[Failure] = []
+    writer = ThreadWriter(lambda: open_table(tmp_path / "db"), reactor, failed.append)
+    assert await writer.write(adds(1)) == 1
+    refused = [writer.write(adds(2))]
+    writer.refuse("it is damaged")
+    refused.append(writer.write(adds(3)))
+    for answer in refused:
+        with pytest.raises(StoreHeld, match="it is damaged"):
+            await answer
+    await writer.stop()
+    left = open_table(tmp_path / "db")
+    assert numbers(left) == [1]
+    left.close()
+    assert not failed, "that is for a disk that fails, and ends the process"
 
 
 @pytest_twisted.ensureDeferred
