@@ -10,6 +10,7 @@ from pathlib import Path
 from datasms_daemon.errors import StoreError
 from datasms_daemon.store import opening, operations
 from datasms_daemon.store import statements as sql
+from datasms_daemon.store.integrity import Check
 from datasms_daemon.store.writer import Db
 
 CURSORS = ("pushes", "inbound")
@@ -19,12 +20,17 @@ AHEAD = 10**9
 
 
 def save(database: Path, target: Path) -> None:
-    """``target`` is a complete copy of ``database`` as it is now. StoreError: there is nothing to copy, or nowhere."""
+    """``target`` is a complete copy of ``database`` as it is now.
+
+    StoreError: there is nothing to copy, or nowhere, or it is damaged; then a former copy stays.
+    """
     if not database.is_file():
         raise StoreError(f"there is no database at {database}")
     if target.exists() and target.samefile(database):
         raise StoreError(f"{target} is the database itself")
-    _copy(database, target)
+    unchecked = target.with_name(target.name + ".unchecked")
+    _copy(database, unchecked)
+    unchecked.replace(target)
 
 
 @contextmanager
@@ -90,11 +96,16 @@ def _hold(database: Path, copy: str, now: int) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
+    """A copy in which nothing is damaged."""
     try:
         with closing(opening.reader_connection(source)) as connection:
             opening.backup(connection, target)
+        wrong = Check(target).run()
     except (sqlite3.Error, OSError) as error:
         raise StoreError(f"{source} cannot be copied to {target}: {error}") from error
+    if wrong:
+        target.unlink()
+        raise StoreError(f"{source} is damaged ({'; '.join(wrong)}); keep the backups from before")
 
 
 def _put_aside(database: Path) -> Path | None:

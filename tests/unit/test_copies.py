@@ -126,6 +126,34 @@ def test_what_is_no_copy_of_ours_is_refused_and_changes_nothing(
     assert fact(database) == "before"
 
 
+def loosen(path: Path) -> None:
+    """An attempt of no message: the short check of a start does not look for that."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("INSERT INTO attempts (message, n, step, line, state, started_at) VALUES ('x', 1, 0, 'sms', '', 1)")
+
+
+def test_a_damaged_database_takes_the_place_of_no_good_copy(database: Path, tmp_path: Path) -> None:
+    """I28."""
+    save(database, tmp_path / "copy")
+    good = (tmp_path / "copy").read_bytes()
+    before = sorted(tmp_path.iterdir())
+    loosen(database)
+    with pytest.raises(StoreError, match="keep the backups from before"):
+        save(database, tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == good
+    assert sorted(tmp_path.iterdir()) == before
+    assert not tuple(tmp_path.glob("*unchecked*"))
+
+
+def test_a_damaged_copy_takes_the_place_of_no_database(database: Path, tmp_path: Path) -> None:
+    """I28."""
+    save(database, tmp_path / "copy")
+    loosen(tmp_path / "copy")
+    with pytest.raises(StoreError, match="is damaged"):
+        restore(tmp_path / "copy", database, 1)
+    assert fact(database) == "before"
+
+
 def test_a_database_is_not_copied_onto_itself_nor_from_nowhere(database: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(database)
     with pytest.raises(StoreError, match="is the database itself"):
