@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from datasms_daemon.config.records import SmppLine
-from datasms_daemon.errors import MalformedPdu
+from datasms_daemon.errors import DatasmsError, MalformedPdu
 from datasms_daemon.lines.smpp_pdu import (
     ALERT_NOTIFICATION,
     ENQUIRE_LINK,
@@ -248,6 +248,9 @@ class SmppSession(Protocol):
     async def _take(self, pdu: ShortMessage, body: bytes) -> None:
         try:
             status = await self._deliver(self, pdu, body)
+        except DatasmsError as error:
+            _log.warn("a delivery was not taken: {why}", why=str(error))
+            status = RX_T_APPN
         except Exception:  # whatever went wrong up there, the SMSC keeps the message and sends it again
             _log.failure("a delivery was not taken")
             status = RX_T_APPN
