@@ -46,6 +46,7 @@ from datasms_daemon.delivery.host import LineHost
 from datasms_daemon.delivery.housekeeping import database_path
 from datasms_daemon.delivery.inbound import InboundTexts
 from datasms_daemon.delivery.inbound_rules import inbound_router, registers, suffixes_of
+from datasms_daemon.delivery.integrity import Integrity
 from datasms_daemon.delivery.keys import Keys
 from datasms_daemon.delivery.notices import Notices
 from datasms_daemon.delivery.number_files import NumberFiles
@@ -146,7 +147,7 @@ class Parts:
             self.number_files, self.portability,
         )  # fmt: skip
         self.core.targets = self.targets
-        self._forgetting()
+        self._forgetting(mac_key)
 
     def _acceptance(self) -> Acceptance:
         return self.core.acceptance
@@ -190,11 +191,14 @@ class Parts:
             self.downloads, self.notices.write,
         )  # fmt: skip
 
-    def _forgetting(self) -> None:
-        """What is kept, how it is looked through, and what is not kept any longer."""
+    def _forgetting(self, mac_key: bytes) -> None:
+        """What is kept and whether it is whole, how it is looked through, and what is not kept any longer."""
         listed = ErasureList(database_path(self.config))
         now = self.clock.now_ms
-        self.hold = self.core.hold = Hold(self.store, now, self.dispatch, self.deadlines)
+        self.hold = self.core.hold = Hold(self.store, now, self.dispatch, self.deadlines, self.metrics)
+        self.integrity = Integrity(
+            self.store, now, mac_key, lambda: self.config.store, lambda: self.days, self.hold, self.metrics
+        )
         self.erasure = Erasure(self.store, now, listed, self.in_thread, self._files.remove, self.changes, self._revoked)
         self.archive = self.core.archive = Archive(self.store, now, lambda: self.config, self.erasure)
         self.core.search = Search(self.store, now, self.archive.kept)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from twisted.application.service import Service
@@ -18,7 +19,7 @@ from datasms_daemon.assembly import Parts, Reactor, lines_of
 from datasms_daemon.config.load import Loaded
 from datasms_daemon.crypto.tls_check import five_certificate_check
 from datasms_daemon.delivery import housekeeping, recovery
-from datasms_daemon.errors import DatasmsError
+from datasms_daemon.errors import DatasmsError, StoreHeld
 from datasms_daemon.listeners import Listeners
 from datasms_daemon.ops import collector
 from datasms_daemon.ops.clock import Clock, wall_ms
@@ -85,6 +86,7 @@ class DaemonService(Service):
         clock = Clock(not_before=int(last_alive or 0))
         parts = self._parts = Parts(self._config, store, self._reactor, clock, os.urandom)
         await parts.hold.load()
+        await parts.integrity.sample()
         await parts.erasure.catch_up()
         await parts.keys.load()
         await parts.attachments.sweep()
@@ -150,15 +152,21 @@ class DaemonService(Service):
         parts = self._parts
         if parts is None:
             return
-        await housekeeping.beat(parts.store, parts.clock, parts.metrics)
+        parts.integrity.look()
         parts.refresh_numbers()
+        # A damaged database is only read, and this has no more to do.
+        with suppress(StoreHeld):
+            await self._keep_house(parts)
+        if parts.clock.now_ms() - parts.deadlines.last_run_ms < STALLED_MS:
+            self._notifier.tell("WATCHDOG=1")
+
+    async def _keep_house(self, parts: Parts) -> None:
+        await housekeeping.beat(parts.store, parts.clock, parts.metrics)
         await parts.attachments.purge()
         await parts.archive.purge()
         await parts.backend.write_seen()
         await parts.core.search.reads.flush()
         await parts.targets.count()
-        if parts.clock.now_ms() - parts.deadlines.last_run_ms < STALLED_MS:
-            self._notifier.tell("WATCHDOG=1")
 
     def _heart_failed(self, failure: Failure) -> None:
         self._log.failure("housekeeping failed", failure=failure)
@@ -167,6 +175,10 @@ class DaemonService(Service):
 
     def _store_failed(self, failure: Failure) -> None:
         """Nothing may be acknowledged or sent any more; the supervisor starts us again (I27)."""
+        if self._parts is not None and failure.check(StoreHeld):
+            # A damaged file is not mended by a start (I28).
+            self._parts.hold.damaged(failure.getErrorMessage())
+            return
         self._log.critical("the store failed: {why}", why=failure.getErrorMessage())
         self._fatal("the store failed")
 
@@ -194,6 +206,7 @@ class DaemonService(Service):
             await self._step("closing listeners", listeners.close)
         if parts is not None:
             parts.core.set_ready("stopping")
+            await self._step("ending the look at the database", parts.integrity.stop)
             await self._step("stopping deadlines", parts.deadlines.stop)
             await self._step("stopping applications", parts.applications.stop)
             await self._step("stopping webhooks and mail", parts.targets.stop)
@@ -215,5 +228,7 @@ class DaemonService(Service):
     async def _step(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
+        except StoreHeld:
+            self._log.warn("{what}: nothing of it can be written to a damaged database", what=what)
         except Exception:
             self._log.failure("{what} failed", what=what)

@@ -1,4 +1,4 @@
-"""``datasms queue``: what is not over yet, and letting go what a restored database holds."""
+"""``datasms queue``: what is not over yet, and letting go what a restored database or one in doubt holds."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ queue.params += Command("queue").params
 @queue.command("release")
 @click.pass_obj
 def queue_release(session: Session) -> None:
-    """Let a restored database send what is still valid."""
+    """Let a database that was restored or in doubt send what is still valid."""
     answer = session.client.call(QueueAnswer, "POST", "/v1/queue/release")
     session.show(answer, lambda: click.echo("messages go out"))
 
 
 def _show(session: Session) -> None:
-    held = session.client.call(QueueAnswer, "GET", "/v1/queue").held
+    answer = session.client.call(QueueAnswer, "GET", "/v1/queue")
     query: list[tuple[str, object]] = [("status", state) for state in UNFINISHED]
     items, more = _pages(session.client, query)
     counts = sorted(Counter(map(_kind, items)).items())
@@ -59,13 +59,14 @@ def _show(session: Session) -> None:
     ]
 
     def human() -> None:
-        if held is not None:
-            click.echo(printable(f"nothing is sent: {held}; look at what is in it, then: datasms queue release"))
+        if answer.held is not None:
+            then = "restore a backup" if answer.damaged else "look at what is in it, then: datasms queue release"
+            click.echo(printable(f"nothing is sent: {answer.held}; {then}"))
         table(("LINE", "STATUS", "MESSAGES", "OLDEST"), rows)
         if more:
             click.echo(f"and more: only the newest {len(items)} were counted")
 
-    session.show({"queue": result, "complete": not more, "held": held}, human)
+    session.show({"queue": result, "complete": not more, "held": answer.held, "damaged": answer.damaged}, human)
 
 
 def _kind(item: MessageItem) -> tuple[str, str, bool]:

@@ -20,7 +20,7 @@ from datasms_daemon.config.options import driver_of, drivers_of, element_of, opt
 from datasms_daemon.config.problems import Problems, below
 from datasms_daemon.config.records import Config, Http, SmppLine
 from datasms_daemon.config.references import check_name, check_operators, leads_back, one_of
-from datasms_daemon.config.units import format_duration, format_size, parse_listen
+from datasms_daemon.config.units import format_duration, format_size, parse_clock, parse_listen
 from datasms_daemon.rules.inbound import APP
 from datasms_daemon.rules.numbers import is_country, normalise
 from datasms_daemon.rules.planning import backup_of
@@ -61,6 +61,8 @@ def _daemon(config: Config, problems: Problems) -> None:
     country, url = config.daemon.country, config.store.url
     if not is_country(country):
         problems.add("daemon.country", "is no country", 'two ISO 3166 letters such as "CZ"', country)
+    if parse_clock(config.store.check_at) is None:
+        problems.add("store.check_at", "is no time of day", 'one such as "03:00"', config.store.check_at)
     check_zone("daemon.timezone", config.daemon.timezone, problems)
     if url.startswith("postgresql:"):
         problems.add("store.url", "not supported yet", "sqlite:FILE")

@@ -84,6 +84,12 @@ class Store(Options, frozen=True, kw_only=True):
     min_free: Annotated[Size, Meta(description="New messages are refused (507) when the disk has less room")] = Size(
         256 << 20
     )
+    check_after_start: Annotated[
+        Duration, Meta(description="When the whole database is looked through for damage, after a start")
+    ] = Duration(MINUTE)
+    check_at: Annotated[str, Meta(description="When it is again, every day, by the clock of [daemon] timezone")] = (
+        "03:00"
+    )
 
 
 class Http(Options, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from datetime import UTC, tzinfo
+from datetime import UTC, time, tzinfo
 from decimal import Decimal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -14,6 +14,7 @@ MOST_MONEY = 1_000_000
 _DURATIONS = {"d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND}
 _SIZES = {"G": 1 << 30, "M": 1 << 20, "K": 1 << 10}
 _WRITTEN = re.compile(r"([1-9][0-9]{0,8})([a-zA-Z])")
+_CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 _LISTEN = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<v4>[0-9.]+)):(?P<port>[0-9]{1,5})")
 
 
@@ -62,6 +63,12 @@ def parse_listen(text: str) -> tuple[str, int] | None:
     except ValueError:
         return None
     return (address, port) if port <= 65535 and (version == 6) == (match["v6"] is not None) else None
+
+
+def parse_clock(text: str) -> time | None:
+    """The time of day ``03:00``; None for anything else."""
+    match = _CLOCK.fullmatch(text)
+    return None if match is None else time(int(match[1]), int(match[2]))
 
 
 def parse_zone(name: str) -> tzinfo | None:

@@ -17,7 +17,7 @@ from datasms_daemon.delivery.configuration import Configuration
 from datasms_daemon.delivery.directory import Directory
 from datasms_daemon.delivery.dispatch import Dispatch
 from datasms_daemon.delivery.explaining import Moment
-from datasms_daemon.delivery.hold import Hold
+from datasms_daemon.delivery.hold import REFUSES, Hold
 from datasms_daemon.delivery.inbound import InboundTexts
 from datasms_daemon.delivery.keys import Keys
 from datasms_daemon.delivery.number_files import NumberFiles, PortedNumbers
@@ -26,7 +26,7 @@ from datasms_daemon.delivery.reports import report
 from datasms_daemon.delivery.resending import again, unfit, why_not
 from datasms_daemon.delivery.search import Search
 from datasms_daemon.delivery.targets import Targets
-from datasms_daemon.errors import DiskFull
+from datasms_daemon.errors import DiskFull, StoreHeld
 from datasms_daemon.model import (
     AcceptedSubmission,
     AuditEntry,
@@ -141,7 +141,7 @@ class Core:
 
     def not_ready(self) -> str | None:
         """None when everything works; else the reason."""
-        return self._not_ready
+        return self._not_ready or (REFUSES if self.hold.refuses else None)
 
     def set_ready(self, why_not: str | None) -> None:
         """What ``not_ready`` answers from now on."""
@@ -191,6 +191,8 @@ class Core:
 
         DiskFull: no room for new work. StoreFailed: nothing was taken.
         """
+        if self.hold.refuses:
+            raise StoreHeld(REFUSES)
         if not self._has_room():
             raise DiskFull("too little room on the disk for new messages")
         return await shield(Deferred.fromCoroutine(self._accept(submission)))

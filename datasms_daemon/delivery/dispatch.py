@@ -19,7 +19,7 @@ from datasms_daemon.delivery.changes import Changes
 from datasms_daemon.delivery.handover import Begun, LineFacts, Settled
 from datasms_daemon.delivery.retirement import alarm
 from datasms_daemon.delivery.ways import Way
-from datasms_daemon.errors import DiskFull, StoreFailed
+from datasms_daemon.errors import DiskFull, StoreFailed, StoreHeld
 from datasms_daemon.model import (
     DeviceId,
     Handover,
@@ -234,6 +234,8 @@ class Dispatch:
             way.has_work = True
             await deferLater(self._reactor, FULL_DISK_PAUSE_S, lambda: None)
             way.woken = True
+        except StoreHeld:
+            way.has_work = True
         finally:
             way.pulling = False
         if way.woken:

@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 from msgspec import Struct, structs
+from twisted.logger import Logger
 
+from datasms_daemon.errors import StoreHeld
 from datasms_daemon.model import InboundSearch, MessageQuery
 from datasms_daemon.rules.audit import erased
 from datasms_daemon.store import operations
@@ -40,6 +42,8 @@ class _Rest(Struct):
 
 class Reads:
     """Notes what is read. ``flush`` is to be called time and again, and at the end with ``everything``."""
+
+    _log = Logger()
 
     def __init__(self, store: Store, now_ms: Callable[[], int]) -> None:
         self._store = store
@@ -72,8 +76,16 @@ class Reads:
             for act, count in counts.items():
                 operations.audit(db, now, act.who, act.what, _told(db, act, count))
 
-        if counts:
+        if not counts:
+            return
+        try:
             await self._store.write(unit)
+        except StoreHeld:
+            # A damaged database may still be read; then the log is all that keeps who did.
+            for act, count in counts.items():
+                self._log.warn(
+                    "{who} read of others' messages: {what}, {count}", who=act.who, what=act.what, count=count
+                )
 
 
 def _filters(query: Mapping[str, object]) -> list[tuple[str, str]]:

@@ -50,9 +50,10 @@ class PurgeAnswer(Answer, frozen=True):
 
 
 class QueueAnswer(Answer, frozen=True):
-    """``held``: why nothing is sent; null when messages go out."""
+    """``held``: why nothing is sent; null when messages go out. ``damaged``: so much that it cannot be released."""
 
     held: str | None
+    damaged: bool
 
 
 class ReloadAnswer(Answer, frozen=True):

@@ -41,7 +41,7 @@ class Archive:
             "POST",
             "/v1/queue/release",
             permission=OPERATE,
-            summary="Let a restored database send what is still valid",
+            summary="Let a database that was restored or in doubt send what is still valid",
             answer=QueueAnswer,
         )(self.release)
         self._add_erasure_to(api)
@@ -75,12 +75,15 @@ class Archive:
 
     async def queue(self, call: Call[Key, None, None]) -> QueueAnswer:
         """Why nothing does, where it is so."""
-        return QueueAnswer(self._core.hold.reason)
+        return self._queue()
 
     async def release(self, call: Call[Key, None, None]) -> QueueAnswer:
         """Nothing is held any more."""
         await self._core.hold.release(call.caller.name)
-        return QueueAnswer(self._core.hold.reason)
+        return self._queue()
+
+    def _queue(self) -> QueueAnswer:
+        return QueueAnswer(self._core.hold.reason, self._core.hold.is_damaged)
 
     async def erase(self, call: Call[Key, None, None]) -> Erased:
         """What there was; 404 when there was no such person."""

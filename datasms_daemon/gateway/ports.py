@@ -279,14 +279,18 @@ class Search(Protocol):
 
 
 class Hold(Protocol):
-    """What keeps a restored database from sending."""
+    """What keeps a database that was restored, is damaged or in doubt from sending."""
 
     @property
     def reason(self) -> str | None:
         """Why nothing is sent; None when it is."""
 
+    @property
+    def is_damaged(self) -> bool:
+        """Whether nothing can be written, so that it cannot be released."""
+
     async def release(self, by: str) -> bool:
-        """Lets everything go; False when nothing was held."""
+        """Lets everything go; False when nothing was held. StoreHeld: it cannot be."""
 
 
 class Core(Keys, Messages, Operations, Protocol):

@@ -48,6 +48,10 @@ class Metrics:
         self.line_up = gauge("datasms_line_up", "1: the line takes messages", ["line"])
         self.orphans = gauge("datasms_orphans", "Unfinished messages with no next event; more than 0 is a fault")
         self.overdue = gauge("datasms_overdue", "Messages overdue for more than a minute")
+        self.held = gauge("datasms_held", "1: nothing is sent: the database was restored, is damaged or in doubt")
+        self.checked = gauge(
+            "datasms_checked_timestamp_seconds", "When the whole database was last found undamaged; 0: not yet"
+        )
 
     def render(self) -> bytes:
         """The text that ``/metrics`` answers."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
 
 from datasms_daemon.model import Record
 
@@ -31,6 +31,12 @@ class Days:
         if last is None or not last.begins_at <= now < last.ends_at:
             last = self._last = self._day(now)
         return last
+
+    def next(self, clock: time, after: int) -> int:
+        """The first moment after that one (UTC ms) at which clocks there show so much; later where they skip it."""
+        today = datetime.fromtimestamp(after / 1000, self._zone).date()
+        moments = (datetime.combine(day, clock, self._zone) for day in (today, today + timedelta(days=1)))
+        return next(at for moment in moments if (at := int(moment.timestamp()) * 1000) > after)
 
     def _day(self, now: int) -> Day:
         today = datetime.fromtimestamp(now / 1000, self._zone).date()

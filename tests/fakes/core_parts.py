@@ -70,6 +70,7 @@ class FakeHold:
 
     def __init__(self) -> None:
         self.reason: str | None = "copy was put in the place of the database"
+        self.is_damaged = False
 
     async def release(self, by: str) -> bool:
         was, self.reason = self.reason, None

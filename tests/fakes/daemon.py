@@ -66,6 +66,7 @@ class FakeDaemon:
         clock = Clock(int(last or 0), time.wall_ms, time.elapsed_ms)
         self.parts = Parts(config, self.store, cast(Reactor, time.reactor), clock, self.random.randbytes)
         done(Deferred.fromCoroutine(self.parts.hold.load()))
+        done(Deferred.fromCoroutine(self.parts.integrity.sample()))
         done(Deferred.fromCoroutine(self.parts.keys.load()))
         kept = done(self.store.read(operations.lines))
         options = lines_of(config)
@@ -106,6 +107,9 @@ class FakeDaemon:
 
     def beat(self) -> None:
         """What the heart does every ten seconds."""
+        self.parts.integrity.look()
+        if self.parts.hold.is_damaged:
+            return
         done(Deferred.fromCoroutine(housekeeping.beat(self.store, self.parts.clock, self.parts.metrics)))
         done(Deferred.fromCoroutine(self.parts.attachments.purge()))
         done(Deferred.fromCoroutine(self.parts.backend.write_seen()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from zoneinfo import ZoneInfo
 
 from hypothesis import given
@@ -39,3 +39,22 @@ def test_days_and_months_follow_each_other_without_a_gap(zone: ZoneInfo, now: in
 def test_what_was_asked_before_changes_nothing(zone: ZoneInfo, asked: list[int]) -> None:
     days = Days(zone)
     assert [days.at(now) for now in asked] == [Days(zone).at(now) for now in asked]
+
+
+@given(zones, st.times().map(lambda at: at.replace(second=0, microsecond=0)), moments)
+def test_a_time_of_day_comes_within_a_day_and_is_what_clocks_show(zone: ZoneInfo, clock: time, now: int) -> None:
+    """Where they skip it, they show what they would show if they had not."""
+    at = Days(zone).next(clock, now)
+    assert now < at <= now + 25 * 3_600_000
+    local = datetime.fromtimestamp(at / 1000, zone)
+    skipped = datetime.combine(local.date(), clock, zone)
+    assert local.time() == clock or datetime.fromtimestamp(skipped.timestamp(), zone) == local
+    assert at % 1000 == 0
+
+
+@given(zones, st.sampled_from([time(0), time(2, 30), time(12), time(23, 59)]), moments)
+def test_a_time_of_day_comes_once_every_day(zone: ZoneInfo, clock: time, now: int) -> None:
+    days = Days(zone)
+    first = days.next(clock, now)
+    assert days.next(clock, first - 1) == first
+    assert days.next(clock, first) - first in range(22 * 3_600_000, 26 * 3_600_000 + 1)

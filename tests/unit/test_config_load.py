@@ -22,6 +22,8 @@ country = "CZ"
 [store]
 url = "sqlite:main.sqlite3"
 min_free = "300M"
+check_after_start = "5m"
+check_at = "02:30"
 [gateway.http]
 listen = "127.0.0.1:9443"
 certificate_file = "gateway.pem"

@@ -721,9 +721,10 @@ def test_what_is_due_is_told_and_forgotten_on_demand(gateway: Gateway) -> None:
 
 
 def test_a_restored_database_is_held_until_it_is_released(gateway: Gateway) -> None:
-    assert gateway.ask("GET", "/v1/queue").json == {"held": "copy was put in the place of the database"}
-    assert gateway.ask("POST", "/v1/queue/release").json == {"held": None}
-    assert gateway.ask("GET", "/v1/queue").json == {"held": None}
+    held = "copy was put in the place of the database"
+    assert gateway.ask("GET", "/v1/queue").json == {"held": held, "damaged": False}
+    assert gateway.ask("POST", "/v1/queue/release").json == {"held": None, "damaged": False}
+    assert gateway.ask("GET", "/v1/queue").json == {"held": None, "damaged": False}
 
 
 def test_a_person_is_erased_once(gateway: Gateway) -> None:
