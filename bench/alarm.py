@@ -21,7 +21,7 @@ from datasms_daemon.ops.ids import IdSource
 from datasms_daemon.rules import lifecycle
 from datasms_daemon.rules.openings import ALWAYS_OPEN
 from datasms_daemon.store import messages
-from datasms_daemon.store.messages import NewMessage, Sealed
+from datasms_daemon.store.rows import NewMessage, Sealed
 from datasms_daemon.store.store import Db
 
 WAITING = 100_000

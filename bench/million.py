@@ -31,7 +31,7 @@ from datasms_daemon.rules import lifecycle
 from datasms_daemon.rules.decisions import Decision, Handed
 from datasms_daemon.rules.openings import ALWAYS_OPEN
 from datasms_daemon.store import messages, operations
-from datasms_daemon.store.messages import NewMessage, Sealed
+from datasms_daemon.store.rows import NewMessage, Sealed
 from datasms_daemon.store.store import Db, InlineStore
 
 UNIT = 10_000

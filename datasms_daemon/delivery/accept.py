@@ -48,7 +48,7 @@ from datasms_daemon.rules.operators import UNKNOWN, Operators
 from datasms_daemon.rules.routing import Facts, Routed, Router
 from datasms_daemon.rules.senders import Permission, Senders, permission
 from datasms_daemon.store import attachments, messages, operations
-from datasms_daemon.store.messages import NewMessage, Sealed
+from datasms_daemon.store.rows import NewMessage, Sealed
 from datasms_daemon.store.store import Db
 
 # Those who have keys; their number has no bound, what is remembered of them has.

@@ -30,8 +30,8 @@ from datasms_daemon.rules.openings import Openings
 from datasms_daemon.rules.pipeline import TooLong
 from datasms_daemon.rules.precedence import Precedence, choose
 from datasms_daemon.store import directory, handovers, messages, operations, pushes
-from datasms_daemon.store.messages import Sealed
 from datasms_daemon.store.retirement import Hold
+from datasms_daemon.store.rows import Sealed
 from datasms_daemon.store.store import Db
 
 SWEEP = 200
@@ -268,9 +268,11 @@ def _early(db: Db, result: HandoverResult, at: Handed) -> list[Progress]:
 
 def apply_receipt(db: Db, matched: handovers.Matched | None, now: int, openings: Openings) -> list[Decision]:
     """Applies a receipt to the message it was matched with; what was decided, nothing when it said nothing new."""
-    if matched is None or (progress := messages.progress(db, matched.message)) is None:
+    if matched is None:
         return []
-    decision = receipts.receipt(progress, matched.attempt, matched.state, matched.at, now, openings, matched.reason)
+    decision = receipts.receipt(
+        matched.progress, matched.attempt, matched.state, matched.at, now, openings, matched.reason
+    )
     return [decision] if decision is not None and messages.apply(db, [decision], now) else []
 
 

@@ -11,7 +11,6 @@ from datasms_daemon.ops.metrics import Metrics
 from datasms_daemon.rules.decisions import Decision
 from datasms_daemon.rules.openings import Openings
 from datasms_daemon.store import handovers, pushes
-from datasms_daemon.store.handovers import Matched
 from datasms_daemon.store.store import Db, Store
 
 
@@ -56,11 +55,9 @@ class Receipts:
             unknown: list[str] = []
             changed: list[Decision] = []
             for receipt in receipts:
-                attempt = pushes.confirm(db, receipt.message, device, receipt.state)
-                if attempt is None:
+                matched = pushes.confirm(db, receipt.message, device, receipt.state, receipt.at)
+                if matched is None:
                     unknown.append(receipt.message)
-                    continue
-                matched = Matched(receipt.message, attempt, receipt.state, receipt.at)
                 changed += apply_receipt(db, matched, now, openings)
             return unknown, changed
 

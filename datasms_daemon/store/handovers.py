@@ -12,6 +12,7 @@ from datasms_daemon.model import (
     LineName,
     LineReceipt,
     MessageId,
+    Progress,
     ReceiptState,
 )
 from datasms_daemon.rules import audit as chain
@@ -24,9 +25,10 @@ MATCH_MS = 7 * 24 * 3_600_000
 
 
 class Matched(msgspec.Struct, frozen=True):
-    """A receipt and the attempt it speaks of. ``state`` is the whole attempt's, once all its parts are counted."""
+    """A receipt, the attempt it speaks of, and where that one's message stands: to be applied before anything else is
+    written. ``state`` is the whole attempt's, once all its parts are counted."""
 
-    message: MessageId
+    progress: Progress
     attempt: Attempt
     state: ReceiptState
     at: int
@@ -96,13 +98,14 @@ def _count_part(db: Db, row: tuple[Any, ...], receipt: LineReceipt) -> Matched |
     message, n, part, state = row
     if state not in (ReceiptState.DELIVERED, ReceiptState.READ, ReceiptState.FAILED):
         db.execute(sql.UPDATE_PART, {"message": message, "n": n, "part": part, "state": receipt.state.value})
-    attempt = messages.attempt(db, message, n)
-    if attempt is None:
+    found = messages.attempt(db, message, n)
+    if found is None:
         return None
+    attempt, progress = found
     states = {ReceiptState(found) for (found,) in db.execute(sql.SELECT_PART_STATES, {"message": message, "n": n})}
     whole = next(
         state
         for state in (ReceiptState.FAILED, ReceiptState.SENT, ReceiptState.DELIVERED, ReceiptState.READ)
         if state in states
     )
-    return Matched(message, attempt, whole, receipt.at, receipt.reason)
+    return Matched(progress, attempt, whole, receipt.at, receipt.reason)

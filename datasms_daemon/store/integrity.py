@@ -12,7 +12,7 @@ import msgspec
 from datasms_daemon.model import MessageId
 from datasms_daemon.store import messages, opening
 from datasms_daemon.store import statements as sql
-from datasms_daemon.store.messages import Sealed
+from datasms_daemon.store.rows import Sealed
 from datasms_daemon.store.writer import Db
 
 MOST = 5

@@ -4,71 +4,40 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
 from twisted.logger import Logger
 
 from datasms_daemon.model import (
-    Attachment,
     Attempt,
-    AttemptState,
-    Button,
     Dossier,
     Event,
     LineName,
-    LineText,
-    Message,
     MessageId,
-    MessageState,
-    Plan,
     Progress,
     Push,
-    Step,
 )
 from datasms_daemon.rules.decisions import AttemptChange, Decision
+from datasms_daemon.store import rows
 from datasms_daemon.store import statements as sql
+from datasms_daemon.store.rows import NewMessage, Sealed
 from datasms_daemon.store.writer import Db, is_unreadable
 
 T = TypeVar("T")
 
 _log = Logger()
-_encode = msgspec.json.Encoder().encode
-_decode_events = msgspec.json.Decoder(tuple[Event, ...]).decode
-_decode_attachments = msgspec.json.Decoder(tuple[Attachment, ...]).decode
-_decode_buttons = msgspec.json.Decoder(tuple[Button, ...]).decode
-_decode_lines = msgspec.json.Decoder(tuple[str, ...]).decode
-_decode_per_line = msgspec.json.Decoder(dict[str, LineText]).decode
-_MESSAGE_WIDTH = len(sql.MESSAGE.split(","))
-_PROGRESS_WIDTH = len(sql.PROGRESS.split(","))
-
-
-class Sealed(msgspec.Struct, frozen=True):
-    """A message with the code that binds its recipient and text together (I39)."""
-
-    message: Message
-    mac: bytes
-
-
-class NewMessage(msgspec.Struct, frozen=True):
-    """All that one accepted message writes: ``opened`` when it was claimed for its line in the same transaction."""
-
-    sealed: Sealed
-    rank: int
-    progress: Progress
-    events: tuple[Event, ...]
-    opened: AttemptChange | None = None
 
 
 def insert(db: Db, new: Sequence[NewMessage]) -> None:
     """Stores accepted messages."""
-    db.executemany(sql.INSERT_MESSAGE, [_message_row(one) for one in new])
+    db.executemany(sql.INSERT_MESSAGE, [rows.of_message(one) for one in new])
     db.executemany(
-        sql.INSERT_EVENTS, [{"message": one.progress.id, "gen": 1, "entries": _text(one.events)} for one in new]
+        sql.INSERT_EVENTS, [{"message": one.progress.id, "gen": 1, "entries": rows.json(one.events)} for one in new]
     )
     opened = [
-        _attempt_row(one.progress.id, one.opened, one.sealed.message.created_at)
+        rows.of_attempt(one.progress.id, one.opened, one.sealed.message.created_at)
         for one in new
         if one.opened is not None
     ]
@@ -79,22 +48,22 @@ def insert(db: Db, new: Sequence[NewMessage]) -> None:
 def progress(db: Db, id_: MessageId) -> Progress | None:
     """Where one message stands."""
     row = db.execute(sql.SELECT_PROGRESS, {"id": id_}).fetchone()
-    return None if row is None else _progress(row)
+    return None if row is None else rows.progress(row)
 
 
 def due(db: Db, now: int, limit: int) -> list[Progress]:
     """The messages whose time has come, longest due first."""
-    return _readable(db, _rows(db, sql.SELECT_DUE, {"now": now, "limit": limit}), _unfinished)
+    return _readable(db, _found(db, sql.SELECT_DUE, {"now": now, "limit": limit}), rows.unfinished)
 
 
 def held(db: Db, after: MessageId, limit: int) -> list[Progress]:
     """Messages that calendars hold back, in the order they were accepted, from after that one on."""
-    return _readable(db, _rows(db, sql.SELECT_HELD, {"after": after, "limit": limit}), _unfinished)
+    return _readable(db, _found(db, sql.SELECT_HELD, {"after": after, "limit": limit}), rows.unfinished)
 
 
 def undelivered(db: Db, now: int, limit: int) -> list[Progress]:
     """The messages whose senders are to be told that there is no success yet."""
-    return _readable(db, _rows(db, sql.SELECT_UNDELIVERED, {"now": now, "limit": limit}), _unfinished)
+    return _readable(db, _found(db, sql.SELECT_UNDELIVERED, {"now": now, "limit": limit}), rows.unfinished)
 
 
 def next_due(db: Db) -> int | None:
@@ -105,14 +74,14 @@ def next_due(db: Db) -> int | None:
 
 def ready(db: Db, line: LineName, limit: int) -> list[tuple[Sealed, Progress]]:
     """The next messages for a line: by rank, then in the order they were accepted."""
-    rows = _rows(db, sql.SELECT_READY, {"line": line, "limit": limit})
-    return _readable(db, rows, lambda row: (_sealed(row), _unfinished(row[_MESSAGE_WIDTH:])))
+    found = _found(db, sql.SELECT_READY, {"line": line, "limit": limit})
+    return _readable(db, found, lambda row: (rows.sealed(row), rows.unfinished(row[rows.MESSAGE_WIDTH :])))
 
 
 def one(db: Db, id_: MessageId) -> tuple[Sealed, Progress]:
     """One message that was found in this same unit."""
-    (row,) = _rows(db, sql.SELECT_MESSAGE, {"id": id_})
-    return _sealed(row), _progress(row[_MESSAGE_WIDTH:])
+    (row,) = _found(db, sql.SELECT_MESSAGE, {"id": id_})
+    return rows.sealed(row), rows.progress(row[rows.MESSAGE_WIDTH :])
 
 
 def ready_ranks(db: Db, line: LineName) -> list[int]:
@@ -150,7 +119,7 @@ def ready_line_names(db: Db) -> list[LineName]:
 
 def sending(db: Db) -> list[tuple[Progress, str]]:
     """Messages with a hand-over under way, with their priority; at start: those a crash interrupted (I26)."""
-    return _readable(db, _rows(db, sql.SELECT_SENDING, {}), lambda row: (_unfinished(row), row[-1]))
+    return _readable(db, _found(db, sql.SELECT_SENDING, {}), lambda row: (rows.unfinished(row), row[-1]))
 
 
 def apply(db: Db, decisions: Iterable[Decision], now: int) -> list[Progress]:
@@ -158,14 +127,16 @@ def apply(db: Db, decisions: Iterable[Decision], now: int) -> list[Progress]:
     applied = []
     for decision in decisions:
         after = decision.progress
-        changed = db.execute(sql.UPDATE_PROGRESS, _progress_row(after, now) | {"was": after.gen - 1}).rowcount
+        changed = db.execute(sql.UPDATE_PROGRESS, rows.of_progress(after, now) | {"was": after.gen - 1}).rowcount
         if changed == 0:
             continue
         for change in (decision.attempt, decision.other):
             if change is not None:
                 _write_attempt(db, after.id, change, now)
         if decision.events:
-            db.execute(sql.INSERT_EVENTS, {"message": after.id, "gen": after.gen, "entries": _text(decision.events)})
+            db.execute(
+                sql.INSERT_EVENTS, {"message": after.id, "gen": after.gen, "entries": rows.json(decision.events)}
+            )
         applied.append(after)
     return applied
 
@@ -175,10 +146,10 @@ def set_send_at(db: Db, id_: MessageId, send_at: int | None) -> None:
     db.execute(sql.UPDATE_SEND_AT, {"id": id_, "send_at": send_at})
 
 
-def attempt(db: Db, id_: MessageId, n: int) -> Attempt | None:
-    """One attempt of a message."""
+def attempt(db: Db, id_: MessageId, n: int) -> tuple[Attempt, Progress] | None:
+    """One attempt of a message, and where the message stands."""
     row = db.execute(sql.SELECT_ATTEMPT, {"message": id_, "n": n}).fetchone()
-    return None if row is None else _attempt(row)
+    return None if row is None else (rows.attempt(row[rows.PROGRESS_WIDTH :]), rows.progress(row))
 
 
 def dossier(db: Db, id_: MessageId) -> Dossier | None:
@@ -186,27 +157,27 @@ def dossier(db: Db, id_: MessageId) -> Dossier | None:
     row = db.execute(sql.SELECT_MESSAGE, {"id": id_}).fetchone()
     if row is None:
         return None
-    attempts = tuple(_attempt(found) for found in db.execute(sql.SELECT_ATTEMPTS, {"message": id_}))
+    attempts = tuple(rows.attempt(found) for found in db.execute(sql.SELECT_ATTEMPTS, {"message": id_}))
     pushes = tuple(Push(*found) for found in db.execute(sql.SELECT_PUSHES, {"message": id_}))
-    return Dossier(_sealed(row).message, _progress(row[_MESSAGE_WIDTH:]), attempts, pushes)
+    return Dossier(rows.sealed(row).message, rows.progress(row[rows.MESSAGE_WIDTH :]), attempts, pushes)
 
 
 def content(db: Db, id_: MessageId) -> Dossier:
     """One message that was found in this same unit, without attempts and pushes."""
     row = db.execute(sql.SELECT_MESSAGE, {"id": id_}).fetchone()
-    return Dossier(_sealed(row).message, _progress(row[_MESSAGE_WIDTH:]))
+    return Dossier(rows.sealed(row).message, rows.progress(row[rows.MESSAGE_WIDTH :]))
 
 
 def sealed(db: Db, id_: MessageId) -> Sealed | None:
     """A message and the code that binds it."""
     row = db.execute(sql.SELECT_MESSAGE, {"id": id_}).fetchone()
-    return None if row is None else _sealed(row)
+    return None if row is None else rows.sealed(row)
 
 
 def trace(db: Db, id_: MessageId) -> tuple[Event, ...]:
     """Every decision about a message, oldest first."""
     return tuple(
-        event for (entries,) in db.execute(sql.SELECT_EVENTS, {"message": id_}) for event in _decode_events(entries)
+        event for (entries,) in db.execute(sql.SELECT_EVENTS, {"message": id_}) for event in rows.decode_events(entries)
     )
 
 
@@ -232,7 +203,7 @@ def orphans(db: Db) -> int:
     return found
 
 
-def _rows(db: Db, statement: str, values: dict[str, object]) -> list[tuple[Any, ...]]:
+def _found(db: Db, statement: str, values: dict[str, object]) -> list[tuple[Any, ...]]:
     """What the statement finds. Text that is no UTF-8 any more is read all the same, for the rows beside it: its shape
     or its seal will tell (I39)."""
     try:
@@ -247,30 +218,28 @@ def _rows(db: Db, statement: str, values: dict[str, object]) -> list[tuple[Any, 
         db.text_factory = str
 
 
-def _readable(db: Db, rows: list[tuple[Any, ...]], read: Callable[[tuple[Any, ...]], T]) -> list[T]:
+def _readable(db: Db, found: list[tuple[Any, ...]], read: Callable[[tuple[Any, ...]], T]) -> list[T]:
     """What each row says, the message's id first; one that is damaged has failed by that and stops no other (I35)."""
-    found = []
-    for row in rows:
+    read_well = []
+    for row in found:
         try:
-            found.append(read(row))
+            read_well.append(read(row))
         except (msgspec.DecodeError, ValueError):
             _log.error("message {id} is damaged and goes nowhere", id=row[0])
             db.execute(sql.GIVE_UP_DAMAGED, {"id": row[0]})
-    return found
-
-
-# --- rows and records ------------------------------------------------------------------------------------------------
+    return read_well
 
 
 def _dossiers(db: Db, statement: str, values: dict[str, object]) -> tuple[Dossier, ...]:
     return tuple(
-        Dossier(_sealed(row).message, _progress(row[_MESSAGE_WIDTH:])) for row in db.execute(statement, values)
+        Dossier(rows.sealed(row).message, rows.progress(row[rows.MESSAGE_WIDTH :]))
+        for row in db.execute(statement, values)
     )
 
 
 def _write_attempt(db: Db, id_: MessageId, change: AttemptChange, now: int) -> None:
     if change.opens:
-        db.execute(sql.INSERT_ATTEMPT, _attempt_row(id_, change, now))
+        db.execute(sql.INSERT_ATTEMPT, rows.of_attempt(id_, change, now))
         return
     db.execute(
         sql.UPDATE_ATTEMPT,
@@ -285,116 +254,3 @@ def _write_attempt(db: Db, id_: MessageId, change: AttemptChange, now: int) -> N
             "late": int(change.late),
         },
     )
-
-
-def _attempt_row(id_: MessageId, change: AttemptChange, now: int) -> dict[str, object]:
-    return {
-        "message": id_,
-        "n": change.n,
-        "step": change.step,
-        "line": change.line,
-        "state": AttemptState.SENDING.value,
-        "started_at": now,
-        "deadline": change.deadline,
-    }
-
-
-def _message_row(new: NewMessage) -> dict[str, object]:
-    message = new.sealed.message
-    return _progress_row(new.progress, message.created_at) | {
-        "submission": message.submission,
-        "sender": message.sender,
-        "to": message.to,
-        "person": message.person,
-        "priority": message.priority,
-        "rank": new.rank,
-        "class_": message.class_,
-        "title": message.title,
-        "text": message.text,
-        "reference": message.reference,
-        "per_line": _text(message.per_line) if message.per_line else None,
-        "resend_of": message.resend_of,
-        "cost_centre": message.cost_centre,
-        "nomodify": int(message.nomodify),
-        "attachments": _text(message.attachments) if message.attachments else None,
-        "lines": None if message.lines is None else _text(message.lines),
-        "buttons": _text(message.buttons) if message.buttons else None,
-        "created_at": message.created_at,
-        "send_at": message.send_at,
-        "mac": new.sealed.mac,
-        "plan": _plan_text(new.progress.plan),
-    }
-
-
-def _progress_row(progress: Progress, now: int) -> dict[str, object]:
-    return {
-        "id": progress.id,
-        "gen": progress.gen,
-        "state": progress.state.value,
-        "valid_until": progress.valid_until,
-        "step": progress.step,
-        "tries": progress.tries,
-        "crashes": progress.crashes,
-        "attempt": progress.attempt,
-        "attempt_state": progress.attempt_state and progress.attempt_state.value,
-        "due_at": progress.due_at,
-        "deadline": progress.deadline,
-        "ready": progress.ready,
-        "code": progress.code,
-        "delivered_at": progress.delivered_at,
-        "read_at": progress.read_at,
-        "held": int(progress.held),
-        "ndr_due": progress.ndr_due,
-        "ndr_at": progress.ndr_at,
-        "unsure": int(progress.unsure),
-        "final_at": now if progress.state.is_final else None,
-    }
-
-
-def _progress(row: tuple[Any, ...]) -> Progress:
-    (id_, gen, state, plan, valid_until, step, tries, crashes, attempt_n, attempt_state, *rest) = row[:_PROGRESS_WIDTH]
-    due_at, deadline, ready, code, delivered_at, read_at, held, ndr_due, ndr_at, unsure = rest
-    return Progress(
-        id_, gen, MessageState(state), _plan(plan), valid_until, step, tries, crashes, attempt_n,
-        None if attempt_state is None else AttemptState(attempt_state), due_at, deadline, ready, code, delivered_at,
-        read_at, bool(held), ndr_due, ndr_at, bool(unsure),
-    )  # fmt: skip
-
-
-def _unfinished(row: tuple[Any, ...]) -> Progress:
-    """Of a message that goes on; ValueError when it stands at no step of its plan."""
-    progress = _progress(row)
-    if not 0 <= progress.step < len(progress.plan):
-        raise ValueError("no such step")
-    return progress
-
-
-def _sealed(row: Any) -> Sealed:
-    per_line, resend_of, cost_centre, nomodify, attached, lines, shown, mac = row[_MESSAGE_WIDTH - 8 : _MESSAGE_WIDTH]
-    texts = {} if per_line is None else _decode_per_line(per_line)
-    attachments = () if attached is None else _decode_attachments(attached)
-    narrowed = None if lines is None else _decode_lines(lines)
-    buttons = () if shown is None else _decode_buttons(shown)
-    fields = (*row[: _MESSAGE_WIDTH - 8], texts, resend_of, cost_centre, bool(nomodify), attachments, narrowed, buttons)
-    return Sealed(Message(*fields), mac)
-
-
-def _attempt(row: tuple[Any, ...]) -> Attempt:
-    n, step, line, state, started_at, sent_at, deadline, finished_at, outcome, reason, late = row
-    return Attempt(
-        n, step, line, AttemptState(state), started_at, sent_at, deadline, finished_at, outcome, reason, bool(late)
-    )
-
-
-@lru_cache(maxsize=4096)
-def _plan_text(plan: Plan) -> str:
-    return _encode(plan).decode()
-
-
-@lru_cache(maxsize=4096)
-def _plan(text: str) -> Plan:
-    return tuple(msgspec.json.decode(text, type=list[Step]))
-
-
-def _text(value: object) -> str:
-    return _encode(value).decode()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -10,7 +10,6 @@ import msgspec
 from datasms_daemon.model import (
     Accepted,
     Attachment,
-    Attempt,
     Button,
     Device,
     DeviceId,
@@ -115,10 +114,17 @@ def mark_withdrawn(db: Db, found: Iterable[OpenPush]) -> None:
     db.executemany(sql.MARK_WITHDRAWN, [{"message": push.message, "device": push.device.id} for push in found])
 
 
-def confirm(db: Db, id_: MessageId, device: DeviceId, state: ReceiptState) -> Attempt | None:
-    """Keeps that a device confirmed; the attempt that brought it the message. None: it never was in its inbox."""
+def confirm(
+    db: Db, id_: MessageId, device: DeviceId, state: ReceiptState, at: int, reason: str | None = None
+) -> Matched | None:
+    """Keeps that a device confirmed; what that says of the attempt which brought it the message. None: it never was in
+    its inbox."""
     rows = db.execute(sql.MARK_PUSH, {"message": id_, "device": device, "state": state.value}).fetchall()
-    return None if not rows else messages.attempt(db, id_, rows[0][0])
+    found = messages.attempt(db, id_, rows[0][0]) if rows else None
+    if found is None:
+        return None
+    attempt, progress = found
+    return Matched(progress, attempt, state, at, reason)
 
 
 def match(db: Db, receipt: PushReceipt) -> tuple[Matched, ...] | None:
@@ -131,10 +137,10 @@ def match(db: Db, receipt: PushReceipt) -> tuple[Matched, ...] | None:
     if row is None:
         return None
     message, device = row
-    attempt = confirm(db, message, device, receipt.state)
-    if attempt is None or (receipt.state is ReceiptState.FAILED and _is_alive(db, message)):
+    matched = confirm(db, message, device, receipt.state, receipt.at, receipt.reason)
+    if matched is None or (receipt.state is ReceiptState.FAILED and _is_alive(db, message)):
         return ()
-    return (Matched(message, attempt, receipt.state, receipt.at, receipt.reason),)
+    return (matched,)
 
 
 def keep_early(db: Db, receipt: PushReceipt, now: int) -> None:
@@ -151,15 +157,14 @@ def take_early(db: Db, channel: str, provider_ids: Iterable[str]) -> list[PushRe
     return [PushReceipt(channel, one.provider_ids[0], one.state, one.at, one.reason) for one in early]
 
 
-def unread(db: Db, channel: str, address: dict[str, str], at: int) -> list[Matched]:
-    """Everything delivered to an address before ``at``, marked as read."""
+def unread(db: Db, channel: str, address: dict[str, str], at: int) -> Iterator[Matched]:
+    """Everything delivered to an address before ``at``, marked as read; each as it stands when the one before it was
+    applied."""
     values = values_of(Reach(channel, address))
-    found = []
     for message, device in db.execute(sql.SELECT_UNREAD, values | {"at": at}).fetchall():
-        attempt = confirm(db, message, device, ReceiptState.READ)
-        if attempt is not None:
-            found.append(Matched(message, attempt, ReceiptState.READ, at))
-    return found
+        matched = confirm(db, message, device, ReceiptState.READ, at)
+        if matched is not None:
+            yield matched
 
 
 def _source(channel: str) -> LineName:

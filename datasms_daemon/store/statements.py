@@ -11,6 +11,12 @@ MESSAGE = (
     "valid_until, per_line, resend_of, cost_centre, nomodify, attachments, lines, buttons, mac"
 )
 ATTEMPT = "n, step, line, state, started_at, sent_at, deadline, finished_at, outcome, reason, late"
+
+
+def _of(table: str, columns: str) -> str:
+    return ", ".join(f"{table}.{column}" for column in columns.split(", "))
+
+
 # A row for each of a device's other ways in no order (sorting them costs all who have none), one with NULL where there
 # are none.
 DEVICE = """
@@ -91,7 +97,10 @@ UPDATE attempts SET state = coalesce(:state, state), sent_at = coalesce(:sent_at
 WHERE message = :message AND n = :n
 """
 SELECT_ATTEMPTS = f"SELECT {ATTEMPT} FROM attempts WHERE message = :message ORDER BY n"
-SELECT_ATTEMPT = f"SELECT {ATTEMPT} FROM attempts WHERE message = :message AND n = :n"
+SELECT_ATTEMPT = f"""
+SELECT {_of("m", PROGRESS)}, {_of("a", ATTEMPT)} FROM messages m JOIN attempts a ON a.message = m.id
+WHERE m.id = :message AND a.n = :n
+"""
 
 INSERT_PART = """
 INSERT INTO parts (line, provider_id, message, n, part, sent_at)
