@@ -32,7 +32,8 @@ _log = Logger()
 
 def insert(db: Db, new: Sequence[NewMessage]) -> None:
     """Stores accepted messages."""
-    db.executemany(sql.INSERT_MESSAGE, [rows.of_message(one) for one in new])
+    insert_message = rows.INSERT_MESSAGE
+    db.executemany(insert_message.text, [insert_message.values(rows.of_message(one)) for one in new])
     db.executemany(
         sql.INSERT_EVENTS, [{"message": one.progress.id, "gen": 1, "entries": rows.json(one.events)} for one in new]
     )
@@ -127,7 +128,8 @@ def apply(db: Db, decisions: Iterable[Decision], now: int) -> list[Progress]:
     applied = []
     for decision in decisions:
         after = decision.progress
-        changed = db.execute(sql.UPDATE_PROGRESS, rows.of_progress(after, now) | {"was": after.gen - 1}).rowcount
+        values = rows.of_progress(after, now) | {"was": after.gen - 1}
+        changed = db.execute(rows.UPDATE_PROGRESS.text, rows.UPDATE_PROGRESS.values(values)).rowcount
         if changed == 0:
             continue
         for change in (decision.attempt, decision.other):

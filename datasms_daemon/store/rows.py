@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Mapping
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -24,14 +27,29 @@ from datasms_daemon.model import (
 from datasms_daemon.rules.decisions import AttemptChange
 from datasms_daemon.store import statements as sql
 
+_PARAMETER = re.compile(r":(\w+)")
 _encode = msgspec.json.Encoder().encode
 decode_events = msgspec.json.Decoder(tuple[Event, ...]).decode
 _decode_attachments = msgspec.json.Decoder(tuple[Attachment, ...]).decode
 _decode_buttons = msgspec.json.Decoder(tuple[Button, ...]).decode
 _decode_lines = msgspec.json.Decoder(tuple[str, ...]).decode
 _decode_per_line = msgspec.json.Decoder(dict[str, LineText]).decode
+
+
 MESSAGE_WIDTH = len(sql.MESSAGE.split(","))
 PROGRESS_WIDTH = len(sql.PROGRESS.split(","))
+
+
+class Wide:
+    """A statement of many values, written by their places: for each that is named SQLite walks through all names."""
+
+    def __init__(self, named: str) -> None:
+        self.text = _PARAMETER.sub("?", named)
+        self.values: Callable[[Mapping[str, object]], tuple[object, ...]] = itemgetter(*_PARAMETER.findall(named))
+
+
+INSERT_MESSAGE = Wide(sql.INSERT_MESSAGE)
+UPDATE_PROGRESS = Wide(sql.UPDATE_PROGRESS)
 
 
 class Sealed(msgspec.Struct, frozen=True):
