@@ -36,7 +36,7 @@ WAITING = 1_000
 RATE = 100
 WARM_UP_S = 1.0
 TURNS = 10
-HANG_TURNS = 5
+HANG_TURNS = 15
 HANG_TURN_S = 2.0
 TOKENS = ("FCM", "WNS")
 # Nothing; as many pushes through another channel, to devices whose service answers, or to such whose service hangs.
@@ -166,7 +166,7 @@ class Pusher:
         options = DatasmsLine(name=LineName("datasms"))
         driver = DatasmsDriver(options, {"FCM": good, "hanging": other}, lambda _: None, wall_ms)
         # It did well until now: its connections stand.
-        await Closed(other, self._devices["Web Push"]).run(WARM_UP_S)
+        await Closed(other, self._devices["Web Push"]).run(WARM_UP_S / 4)
         well = Steady(driver, orders(good, self._devices["FCM"]), self._reactor)
         loads = [well]
         if to is not None:
@@ -174,7 +174,8 @@ class Pusher:
             devices = [replace(device, channel=other.name) for device in self._devices[to]]
             loads.append(Steady(driver, orders(other, devices), self._reactor))
         await gatherResults([Deferred.fromCoroutine(load.run(HANG_TURN_S)) for load in loads])
-        # What is under way there ends with the channel.
+        await well.ended()
+        # What is under way there ends with the channel, and nothing is measured meanwhile.
         await other.stop()
         await gatherResults([Deferred.fromCoroutine(load.ended()) for load in loads])
         assert len(well.took_ms) == int(HANG_TURN_S * RATE), "every push was accepted"
