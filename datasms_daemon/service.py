@@ -85,11 +85,7 @@ class DaemonService(Service):
         last_alive = await store.read(lambda db: operations.meta(db, housekeeping.HEARTBEAT))
         clock = Clock(not_before=int(last_alive or 0))
         parts = self._parts = Parts(self._config, store, self._reactor, clock, os.urandom)
-        await parts.hold.load()
-        await parts.integrity.sample()
-        await parts.erasure.catch_up()
-        await parts.keys.load()
-        await parts.attachments.sweep()
+        await self._prepare(parts)
         kept = await store.read(operations.lines)
         drivers = {name: parts.line(options) for name, options in lines_of(self._config).items()}
         channels = parts.channels_of(self._config)
@@ -122,6 +118,14 @@ class DaemonService(Service):
         self._watch_for_reload()
         collector.settle()
         self._announce()
+
+    async def _prepare(self, parts: Parts) -> None:
+        """What must be known and done before anything comes in or goes out."""
+        await parts.hold.load()
+        await parts.integrity.sample()
+        await parts.erasure.catch_up()
+        await parts.keys.load()
+        await parts.attachments.sweep()
 
     async def _wake(self, parts: Parts) -> None:
         """What waited over the stop goes on."""

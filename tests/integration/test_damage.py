@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.fakes.cli import Cli
 from tests.fakes.damage import change, spoil
-from tests.fakes.live import Daemon, StandIn, eventually, free_port
+from tests.fakes.live import Caller, Daemon, StandIn, eventually, free_port
 from tests.fakes.stage import reaches
 
 CONFIG = """
@@ -61,17 +61,7 @@ def _damage_is_found(daemon: Daemon, smsc: StandIn) -> None:
 
     eventually(lambda: "nothing is sent or accepted" in daemon.log, "the damage is found")
     assert "missing from index messages_reference" in daemon.log
-    refused = gateway("POST", "/v1/messages", {"to": [NUMBER], "text": "no more"})
-    assert (refused.status, refused.body["code"]) == (503, "unavailable")
-    assert "The database is damaged" in refused.body["detail"]
-    assert gateway("DELETE", f"/v1/messages/{later}").status == 503
-    ready = daemon.operator("GET", "/health/ready")
-    assert (ready.status, ready.body["detail"][:5]) == (503, "held:")
-    assert daemon.operator("GET", "/health/live").status == 200
-    smsc.tell("receipt", id=smsc.said("submit")[0]["id"], to=NUMBER, stat="DELIVRD")
-    eventually(lambda: bool(smsc.said("answered")), "the receipt is answered")
-    assert smsc.said("answered")[0]["status"] != 0, "the SMSC keeps it"
-
+    _takes_nothing(daemon, gateway, later, smsc)
     cli = Cli(daemon.config_file)
     assert "the database is damaged" in cli("queue")
     assert "restore a backup" in cli("queue")
@@ -85,6 +75,19 @@ def _damage_is_found(daemon: Daemon, smsc: StandIn) -> None:
     daemon.terminate()
     assert time.monotonic() - stopping < 8
     assert "Traceback" not in daemon.log
+
+
+def _takes_nothing(daemon: Daemon, gateway: Caller, later: str, smsc: StandIn) -> None:
+    refused = gateway("POST", "/v1/messages", {"to": [NUMBER], "text": "no more"})
+    assert (refused.status, refused.body["code"]) == (503, "unavailable")
+    assert "The database is damaged" in refused.body["detail"]
+    assert gateway("DELETE", f"/v1/messages/{later}").status == 503
+    ready = daemon.operator("GET", "/health/ready")
+    assert (ready.status, ready.body["detail"][:5]) == (503, "held:")
+    assert daemon.operator("GET", "/health/live").status == 200
+    smsc.tell("receipt", id=smsc.said("submit")[0]["id"], to=NUMBER, stat="DELIVRD")
+    eventually(lambda: bool(smsc.said("answered")), "the receipt is answered")
+    assert smsc.said("answered")[0]["status"] != 0, "the SMSC keeps it"
 
 
 def test_damage_that_a_write_meets_ends_all_other_writes_and_not_the_daemon(tmp_path: Path) -> None:
