@@ -333,12 +333,15 @@ def _timed_out(progress: Progress, now: int, openings: Openings) -> Decision:
 
 
 def _expire(progress: Progress, now: int) -> Decision:
-    closed = _closing(progress, now, AttemptState.TIMED_OUT)
-    if progress.code == "accepted":
-        over = finished(replace(progress, gen=progress.gen + 1), MessageState.UNKNOWN, "no_receipt")
-    else:
-        over = finished(replace(progress, gen=progress.gen + 1), MessageState.EXPIRED, "expired")
-    return Decision(over, (_event(now, "expired"),), closed)
+    """Its validity is over: it has expired, unless a hand-over may have arrived and nobody knows."""
+    ambiguous = progress.attempt_state in (AttemptState.UNKNOWN, AttemptState.SENDING)
+    closed = _closing(progress, now, AttemptState.UNKNOWN if ambiguous else AttemptState.TIMED_OUT)
+    moved = replace(progress, gen=progress.gen + 1)
+    if progress.code != "accepted" and not ambiguous and not progress.unsure:
+        return Decision(finished(moved, MessageState.EXPIRED, "expired"), (_event(now, "expired"),), closed)
+    code = "no_receipt" if progress.code == "accepted" else "unknown_outcome"
+    event = _event(now, "unknown", code=code, reason="the message is not valid any longer")
+    return Decision(finished(moved, MessageState.UNKNOWN, code), (event,), closed)
 
 
 def _next(

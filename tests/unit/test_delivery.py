@@ -366,6 +366,17 @@ def test_a_message_whose_validity_is_over_is_not_sent(world: World) -> None:
     assert world.sms.taken[id_] == 0
 
 
+def test_a_message_whose_validity_is_over_while_nobody_knows_of_its_sms_is_unknown(tmp_path: Path) -> None:
+    """It may have arrived."""
+    world = World(tmp_path, SMS)
+    world.sms.script = says(Unknown("cut"), taken=True)
+    id_ = world.send(ttl_ms=30_000)
+    world.time.advance(31)
+    dossier = world.look(id_)
+    assert (dossier.progress.state, dossier.progress.code) == (MessageState.UNKNOWN, "unknown_outcome")
+    assert [attempt.state for attempt in dossier.attempts] == [AttemptState.UNKNOWN]
+
+
 def test_a_driver_that_raises_does_not_stop_the_line(world: World, logged_failures: list[dict[str, object]]) -> None:
     """I35."""
     world.push.script = says(RuntimeError("bug"))
