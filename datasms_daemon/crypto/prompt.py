@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from typing import cast
 
-from OpenSSL.SSL import Error, WantReadError
+from OpenSSL.SSL import Error, WantReadError, ZeroReturnError
 from twisted.internet.interfaces import ITransport
 from twisted.internet.tcp import Connection
 from twisted.protocols.policies import ProtocolWrapper
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
 
 Transport = Connection | ITransport
 _MOST_AT_ONCE = 1 << 15
@@ -63,9 +64,12 @@ class PromptTls(TLSMemoryBIOProtocol):
         if is_one and not self._lostTLSConnection:
             try:
                 received = self._tlsConnection.recv(_MOST_AT_ONCE)
-            except Error:
-                # It carried nothing for us, or an end or a fault, which come again.
+            except (WantReadError, ZeroReturnError):
+                # It carried nothing for us, or the end, which comes again.
                 pass
+            except Error:
+                # Asked again, OpenSSL would not say what was wrong.
+                self._tlsShutdownFinished(Failure())  # type: ignore[no-untyped-call]
             else:
                 if not self._aborted:
                     ProtocolWrapper.dataReceived(self, received)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from itertools import pairwise
 
+import pytest
 import trustme
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.error import ConnectionDone
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.ssl import PrivateCertificate
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 
 from datasms_daemon.crypto.prompt import PromptTls, PromptTlsFactory, Records
 
@@ -33,13 +37,17 @@ def cut(whole: bytes, cuts: list[int]) -> list[bytes]:
 
 
 class Collector(Protocol):
-    """Keeps what comes."""
+    """Keeps what comes, and why no more does."""
 
     def __init__(self) -> None:
         self.received = b""
+        self.ended: Failure | None = None
 
     def dataReceived(self, data: bytes) -> None:
         self.received += data
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.ended = reason
 
 
 @cache
@@ -81,6 +89,13 @@ class Pair:
             self._client.unwrap()
         return self._out.read()
 
+    def refuse(self) -> bytes:
+        """The record that says that what came was damaged."""
+        self._in.write(record(32))
+        with suppress(ssl.SSLError):
+            self._client.read()
+        return self._out.read()
+
     def _is_through(self) -> bool:
         try:
             self._client.do_handshake()
@@ -105,13 +120,28 @@ def test_what_came_whole_is_there_at_once(texts: list[bytes], cuts: list[int]) -
     assert pair.collector.received == b"".join(texts) + b"more"
 
 
-def test_an_end_and_a_record_that_was_damaged_end_the_connection() -> None:
-    for last in (Pair.bye, lambda pair: pair.encrypt(b"text")[:-1] + b"\0"):
-        pair = Pair()
-        pair.protocol.dataReceived(pair.encrypt(b"text"))
-        pair.protocol.dataReceived(last(pair))
-        assert pair.collector.received == b"text"
-        assert pair.transport.disconnecting
+def damaged(record: bytes) -> bytes:
+    return record[:-1] + bytes([record[-1] ^ 1])
+
+
+@pytest.mark.parametrize(
+    ("last", "why"),
+    [
+        (Pair.bye, "Connection was closed cleanly"),
+        (lambda pair: damaged(pair.encrypt(b"text")), "bad record mac"),
+        (Pair.refuse, "alert bad record mac"),
+    ],
+    ids=["end", "damage", "alert"],
+)
+def test_an_end_and_a_fault_end_the_connection_and_say_why(last: Callable[[Pair], bytes], why: str) -> None:
+    pair = Pair()
+    pair.protocol.dataReceived(pair.encrypt(b"text"))
+    pair.protocol.dataReceived(last(pair))
+    assert pair.collector.received == b"text"
+    assert pair.transport.disconnecting
+    pair.protocol.connectionLost(Failure(ConnectionDone()))
+    assert pair.collector.ended is not None
+    assert why in pair.collector.ended.getErrorMessage()
 
 
 @given(streams)
