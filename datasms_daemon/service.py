@@ -158,7 +158,8 @@ class DaemonService(Service):
             return
         parts.integrity.look()
         parts.refresh_numbers()
-        # A damaged database is only read, and this has no more to do.
+        await parts.core.search.reads.flush()
+        # A damaged database is only read: there is nothing more to do.
         with suppress(StoreHeld):
             await self._keep_house(parts)
         if parts.clock.now_ms() - parts.deadlines.last_run_ms < STALLED_MS:
@@ -169,7 +170,6 @@ class DaemonService(Service):
         await parts.attachments.purge()
         await parts.archive.purge()
         await parts.backend.write_seen()
-        await parts.core.search.reads.flush()
         await parts.targets.count()
 
     def _heart_failed(self, failure: Failure) -> None:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import pytest_twisted
@@ -16,16 +16,20 @@ from twisted.internet.defer import Deferred
 from twisted.logger import LogLevel, capturedLogs
 from twisted.python.failure import Failure
 
+from datasms_daemon.assembly import Reactor
 from datasms_daemon.config.kinds import HOUR, Duration
+from datasms_daemon.config.load import Loaded
 from datasms_daemon.delivery.hold import REFUSES
 from datasms_daemon.delivery.integrity import AGAIN_MS, MOST_LOG_BYTES
+from datasms_daemon.delivery.reads import SPAN_MS
 from datasms_daemon.errors import StoreHeld
 from datasms_daemon.interfaces import ILine
 from datasms_daemon.model import LineName, MessageId, MessageQuery, MessageState, Recipient
+from datasms_daemon.ops.systemd import Notifier
+from datasms_daemon.service import DaemonService
 from datasms_daemon.store import integrity, opening
 from datasms_daemon.store.integrity import AT_A_PLACE, PLACES, SOONEST, Check
 from datasms_daemon.store.store import Db, ThreadStore
-from datasms_daemon.store.writer import Reactor
 from tests.fakes.daemon import START_MS, FakeDaemon, FakeTime, add_person, configuration, done, draft
 from tests.fakes.damage import change, spoil
 from tests.fakes.lines import FakeLine
@@ -382,6 +386,20 @@ def test_what_is_in_it_can_still_be_read(damaged: World) -> None:
     found = done(Deferred.fromCoroutine(search.messages(MessageQuery(), "local", "messages read")))
     assert {dossier.message.id for dossier in found.items} == {damaged.waiting, damaged.later, damaged.referred}
     done(Deferred.fromCoroutine(search.reads.flush(everything=True)))
+
+
+def test_what_is_read_of_it_is_told_while_it_runs(damaged: World) -> None:
+    """The log is all that keeps it, and a crash may come."""
+    loaded = Loaded(configuration(damaged.directory), "")
+    heart = DaemonService(loaded, None, {}, cast(Reactor, damaged.time.reactor), pytest.fail, Notifier({}))
+    heart._parts = damaged.daemon.parts
+    search = damaged.daemon.parts.core.search
+    for _ in range(2):
+        done(Deferred.fromCoroutine(search.messages(MessageQuery(), "local", "messages read")))
+    damaged.time.advance(SPAN_MS / 1000)
+    with capturedLogs() as told:
+        done(Deferred.fromCoroutine(heart._beat()))
+    assert [(event["who"], event["count"]) for event in told] == [("local", 3)]
 
 
 def test_it_is_told_where_operators_look(damaged: World) -> None:
