@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 from twisted.logger import Logger
 
+from datasms_daemon.errors import StoreHeld
 from datasms_daemon.model import (
     Attempt,
     Dossier,
@@ -206,8 +207,11 @@ def orphans(db: Db) -> int:
 
 
 def _found(db: Db, statement: str, values: dict[str, object]) -> list[tuple[Any, ...]]:
-    """What the statement finds. Text that is no UTF-8 any more is read all the same, for the rows beside it: its shape
-    or its seal will tell (I39)."""
+    """What the statement finds, the message's id first. Text that is no UTF-8 any more is read all the same, for the
+    rows beside it: its shape or its seal will tell (I39).
+
+    StoreHeld: it is the id, by which nothing could be written down, so that the row would be found for ever.
+    """
     try:
         return db.execute(statement, values).fetchall()
     except sqlite3.OperationalError as error:
@@ -215,9 +219,12 @@ def _found(db: Db, statement: str, values: dict[str, object]) -> list[tuple[Any,
             raise
     db.text_factory = partial(str, encoding="utf-8", errors="replace")
     try:
-        return db.execute(statement, values).fetchall()
+        found = db.execute(statement, values).fetchall()
     finally:
         db.text_factory = str
+    if any("\N{REPLACEMENT CHARACTER}" in row[0] for row in found):
+        raise StoreHeld("the database is damaged (the id of a message cannot be read)")
+    return found
 
 
 def _readable(db: Db, found: list[tuple[Any, ...]], read: Callable[[tuple[Any, ...]], T]) -> list[T]:

@@ -62,7 +62,7 @@ def commit(db: Db, units: list[Unit[Any]]) -> list[Any]:
     """Runs all units and commits; the answers in order, a Failure for each unit that failed.
 
     StoreFailed is raised when the disk did: nothing that was answered from then on could be relied on (I27); StoreHeld
-    when the file is damaged (I28).
+    when the file is damaged (I28), which a unit may say itself.
     """
     try:
         return _together(db, units)
@@ -71,6 +71,9 @@ def commit(db: Db, units: list[Unit[Any]]) -> list[Any]:
         if len(units) == 1:
             return [raised.failure]
         return [answer for unit in units for answer in commit(db, [unit])]
+    except StoreHeld:
+        _roll_back(db)
+        raise
     except sqlite3.Error as error:
         _roll_back(db)
         if _is_full(error):
@@ -87,7 +90,7 @@ def _together(db: Db, units: list[Unit[Any]]) -> list[Any]:
         try:
             answers.append(read(db, unit))
         except Exception as error:
-            if isinstance(error, sqlite3.OperationalError) or _is_damage(error):
+            if isinstance(error, sqlite3.OperationalError | StoreHeld) or _is_damage(error):
                 raise
             raise _UnitRaisedError(Failure(error)) from error
     db.execute("COMMIT")

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 
 from datasms_daemon.config.kinds import Duration
 from datasms_daemon.config.records import StepOptions
+from datasms_daemon.errors import StoreHeld
 from datasms_daemon.model import (
     Accepted,
     AddressGone,
@@ -38,6 +39,7 @@ from datasms_daemon.model import (
 )
 from datasms_daemon.rules.buckets import Bucket
 from datasms_daemon.store import directory, messages
+from datasms_daemon.store.store import Db
 from tests.fakes.daemon import NUMBER, PERSON, FakeDaemon, FakeTime, add_person, configuration, done, draft
 from tests.fakes.lines import FakeLine, Script
 
@@ -588,6 +590,26 @@ def test_a_message_that_is_damaged_keeps_no_other_from_going_on(
     ended = done(world.daemon.store.read(lambda db: db.execute("SELECT id, code FROM messages").fetchall()))
     assert dict(ended) == {damaged: code, other: None}
     logged_failures.clear()
+
+
+@pytest.mark.parametrize("is_ready", [True, False])
+def test_a_message_whose_very_id_is_damaged_holds_everything(world: World, is_ready: bool) -> None:
+    """I28: nothing could be written down of it, and it would be found again and again."""
+    if is_ready:
+        world.push.window = 0
+    damaged, other = world.send(), world.send()
+
+    def unit(db: Db) -> None:
+        db.execute("PRAGMA defer_foreign_keys = ON")
+        for column in ("messages SET id", "events SET message", "attempts SET message", "pushes SET message"):
+            db.execute(f"UPDATE {column} = CAST(x'ff' AS TEXT) WHERE {column.split()[-1]} = '{damaged}'")
+
+    done(world.daemon.store.write(unit))
+    world.push.window = 10
+    world.daemon.parts.dispatch.wake(LineName("datasms"))
+    world.time.advance(61)
+    assert world.daemon.failed[0].check(StoreHeld)
+    assert world.sms.taken[other] == 0
 
 
 def test_a_message_that_is_damaged_keeps_no_daemon_from_starting(
