@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -24,7 +22,7 @@ from datasms_daemon.rules.decisions import AttemptChange, Decision
 from datasms_daemon.store import rows
 from datasms_daemon.store import statements as sql
 from datasms_daemon.store.rows import NewMessage, Sealed
-from datasms_daemon.store.writer import Db, is_unreadable
+from datasms_daemon.store.writer import Db, leniently
 
 T = TypeVar("T")
 
@@ -207,21 +205,11 @@ def orphans(db: Db) -> int:
 
 
 def _found(db: Db, statement: str, values: dict[str, object]) -> list[tuple[Any, ...]]:
-    """What the statement finds, the message's id first. Text that is no UTF-8 any more is read all the same, for the
-    rows beside it: its shape or its seal will tell (I39).
+    """What the statement finds, the message's id first, however damaged the texts are.
 
     StoreHeld: it is the id, by which nothing could be written down, so that the row would be found for ever.
     """
-    try:
-        return db.execute(statement, values).fetchall()
-    except sqlite3.OperationalError as error:
-        if not is_unreadable(error):
-            raise
-    db.text_factory = partial(str, encoding="utf-8", errors="replace")
-    try:
-        found = db.execute(statement, values).fetchall()
-    finally:
-        db.text_factory = str
+    found = leniently(db, lambda db: db.execute(statement, values).fetchall())
     if any("\N{REPLACEMENT CHARACTER}" in row[0] for row in found):
         raise StoreHeld("the database is damaged (the id of a message cannot be read)")
     return found

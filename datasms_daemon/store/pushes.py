@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -30,6 +30,8 @@ from datasms_daemon.store.handovers import Matched, keep_unmatched, take_unmatch
 from datasms_daemon.store.reaches import values_of
 from datasms_daemon.store.retirement import Retirement, retire
 from datasms_daemon.store.writer import Db
+
+T = TypeVar("T")
 
 
 class InboxRow(msgspec.Struct, frozen=True):
@@ -177,15 +179,23 @@ def _is_alive(db: Db, id_: MessageId) -> bool:
 
 
 def inbox(db: Db, device: DeviceId, after: int, now: int, limit: int) -> list[InboxRow]:
-    """What is in a device's inbox behind a cursor, oldest first."""
+    """What is in a device's inbox behind a cursor, oldest first. Of what is damaged there is less, which its seal
+    tells (I39)."""
     values = {"device": device, "after": after, "now": now, "limit": limit}
     return [_inbox_row(row) for row in db.execute(sql.SELECT_INBOX, values)]
 
 
 def _inbox_row(row: Any) -> InboxRow:
     *plain, nomodify, line, per_line, attached, shown, mac = row
-    texts = msgspec.json.decode(per_line or "{}", type=dict[str, LineText])
-    attachments = msgspec.json.decode(attached or "[]", type=tuple[Attachment, ...])
-    buttons = msgspec.json.decode(shown or "[]", type=tuple[Button, ...])
+    texts = _read(per_line, dict[str, LineText])
+    attachments = _read(attached, tuple[Attachment, ...])
+    buttons = _read(shown, tuple[Button, ...])
     fields = (*plain, bool(nomodify), line, texts, attachments, buttons, mac)
     return InboxRow(*fields)
+
+
+def _read(text: str | None, shape: type[T]) -> T:
+    try:
+        return shape() if text is None else msgspec.json.decode(text, type=shape)
+    except msgspec.DecodeError:
+        return shape()

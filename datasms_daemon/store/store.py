@@ -14,7 +14,7 @@ from twisted.python.threadpool import ThreadPool
 
 from datasms_daemon.store import opening
 from datasms_daemon.store.integrity import Check
-from datasms_daemon.store.writer import Db, InlineWriter, Reactor, ThreadWriter, Unit, Writer, read
+from datasms_daemon.store.writer import Db, InlineWriter, Reactor, ThreadWriter, Unit, Writer, leniently
 
 __all__ = ["Db", "InlineStore", "Store", "ThreadStore", "Unit"]
 
@@ -37,7 +37,8 @@ class Store(Protocol):
         ...
 
     def read(self, unit: Unit[T]) -> Deferred[T]:
-        """The answer of a unit that only reads; sees all that was answered before."""
+        """The answer of a unit that only reads; sees all that was answered before. What is no text any more is shown
+        as far as it is one."""
         ...
 
     def checkpoint(self) -> Deferred[bool]:
@@ -96,7 +97,7 @@ class ThreadStore:
 
     def read(self, unit: Unit[T]) -> Deferred[T]:
         """See :class:`Store`."""
-        answer: Deferred[T] = deferToThreadPool(self._reactor, self._pool, lambda: read(self._reader(), unit))
+        answer: Deferred[T] = deferToThreadPool(self._reactor, self._pool, lambda: leniently(self._reader(), unit))
         return answer
 
     def checkpoint(self) -> Deferred[bool]:
@@ -168,7 +169,7 @@ class InlineStore:
     def read(self, unit: Unit[T]) -> Deferred[T]:
         """See :class:`Store`."""
         answer: Deferred[T] = Deferred()
-        answer.callback(read(self._db, unit))
+        answer.callback(leniently(self._db, unit))
         return answer
 
     def checkpoint(self) -> Deferred[bool]:

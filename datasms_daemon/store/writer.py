@@ -11,6 +11,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -88,7 +89,7 @@ def _together(db: Db, units: list[Unit[Any]]) -> list[Any]:
     db.execute("BEGIN IMMEDIATE")
     for unit in units:
         try:
-            answers.append(read(db, unit))
+            answers.append(_strictly(db, unit))
         except Exception as error:
             if isinstance(error, sqlite3.OperationalError | StoreHeld) or _is_damage(error):
                 raise
@@ -97,17 +98,32 @@ def _together(db: Db, units: list[Unit[Any]]) -> list[Any]:
     return answers
 
 
-def read(db: Db, unit: Unit[T]) -> T:
+def leniently(db: Db, unit: Unit[T]) -> T:
+    """The unit's answer. Text that is no UTF-8 any more is read all the same, for the rows beside it: its shape or its
+    seal will tell (I39)."""
+    try:
+        return unit(db)
+    except sqlite3.OperationalError as error:
+        if not _is_unreadable(error):
+            raise
+    db.text_factory = partial(str, encoding="utf-8", errors="replace")
+    try:
+        return unit(db)
+    finally:
+        db.text_factory = str
+
+
+def _strictly(db: Db, unit: Unit[T]) -> T:
     """The unit's answer; Unreadable where Python would quote the text that it cannot read."""
     try:
         return unit(db)
     except sqlite3.OperationalError as error:
-        if is_unreadable(error):
+        if _is_unreadable(error):
             raise Unreadable("a row holds text that is no UTF-8") from None
         raise
 
 
-def is_unreadable(error: sqlite3.OperationalError) -> bool:
+def _is_unreadable(error: sqlite3.OperationalError) -> bool:
     """Whether it is Python that does not understand a value: what SQLite itself says has a code."""
     return not hasattr(error, "sqlite_errorcode") and str(error).startswith("Could not decode")
 

@@ -120,6 +120,21 @@ def test_an_inbox_does_not_show_buttons_that_were_changed(
     logged_failures.clear()
 
 
+@pytest.mark.parametrize(
+    "damage", ["text = CAST(x'ff' AS TEXT)", "buttons = '['", "buttons = '[{}]'", "per_line = 'x'", "attachments = '{'"]
+)
+def test_a_message_that_is_damaged_hides_no_other_in_the_inbox(
+    world: World, damage: str, logged_failures: list[dict[str, object]]
+) -> None:
+    """I35, I39."""
+    id_ = world.send(per_line={PUSH: LineText("own")})
+    world.send(text="another")
+    statement = f"UPDATE messages SET {damage} WHERE id = :id"
+    done(world.daemon.store.write(lambda db: db.execute(statement, {"id": id_}) and None))
+    assert world.inbox()[-1] == ("another", BUTTONS)
+    logged_failures.clear()
+
+
 def test_a_message_is_sent_again_with_them(world: World) -> None:
     id_ = world.send()
     core = world.daemon.parts.core

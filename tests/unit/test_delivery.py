@@ -27,6 +27,7 @@ from datasms_daemon.model import (
     LineName,
     LineReceipt,
     MessageId,
+    MessageQuery,
     MessageState,
     NotSent,
     OnUnknown,
@@ -610,6 +611,20 @@ def test_a_message_whose_very_id_is_damaged_holds_everything(world: World, is_re
     world.time.advance(61)
     assert world.daemon.failed[0].check(StoreHeld)
     assert world.sms.taken[other] == 0
+
+
+def test_a_message_whose_text_is_damaged_can_be_looked_at_like_all_others(world: World) -> None:
+    """I28: an operator has to see which it is, and must not seal it anew (I39)."""
+    world.sms.window = 0
+    damaged, other = world.send(), world.send()
+    statement = f"UPDATE messages SET text = 'Pump' || CAST(x'ff' AS TEXT) WHERE id = '{damaged}'"
+    done(world.daemon.store.write(lambda db: db.execute(statement) and None))
+    world.time.advance(86_500)
+    core = world.daemon.parts.core
+    found = done(Deferred.fromCoroutine(core.search.messages(MessageQuery(), "local", "messages read")))
+    assert {one.message.id for one in found.items} == {damaged, other}
+    assert world.look(damaged).message.text == "Pump\N{REPLACEMENT CHARACTER}"
+    assert isinstance(done(Deferred.fromCoroutine(core.resend(damaged, "operator"))), Conflict)
 
 
 def test_a_message_that_is_damaged_keeps_no_daemon_from_starting(
