@@ -8,6 +8,7 @@ from twisted.logger import Logger
 
 from datasms_daemon.delivery.deadlines import Deadlines
 from datasms_daemon.delivery.dispatch import Dispatch
+from datasms_daemon.errors import StoreHeld
 from datasms_daemon.ops.metrics import Metrics
 from datasms_daemon.store import messages, operations
 from datasms_daemon.store.store import Db, Store
@@ -67,6 +68,9 @@ class Hold:
             operations.audit(db, now, by, "queue released", why)
 
         await self._store.write(unit)
+        if self.is_damaged:
+            # That was found while this was written.
+            raise StoreHeld(REFUSES)
         self.reason, self.refuses = None, False
         self._holds(False)
         self._deadlines.pull(now)

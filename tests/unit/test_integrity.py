@@ -370,6 +370,22 @@ def test_a_claim_that_comes_too_late_is_no_fault(
     assert len(claims) == 1
 
 
+def test_damage_that_is_found_while_a_release_is_written_is_not_released(
+    world: World, monkeypatch: pytest.MonkeyPatch, logged_failures: list[dict[str, Any]]
+) -> None:
+    hold, writing = world.daemon.parts.hold, Deferred[None]()
+    hold.doubt("a seal does not fit")
+    with monkeypatch.context() as patched:
+        patched.setattr(world.daemon.store, "write", lambda _: writing)
+        releasing = Deferred.fromCoroutine(hold.release("local"))
+    hold.damaged("a page is nonsense")
+    writing.callback(None)
+    with pytest.raises(StoreHeld):
+        done(releasing)
+    assert (hold.reason, world.daemon.parts.core.not_ready()) == ("a seal does not fit; a page is nonsense", REFUSES)
+    logged_failures.clear()
+
+
 def test_nothing_more_is_accepted_or_changed_and_nothing_is_written(damaged: World) -> None:
     before, core = damaged.files(), damaged.daemon.parts.core
     with pytest.raises(StoreHeld):
