@@ -22,6 +22,7 @@ from wsproto.frame_protocol import CloseReason
 from wsproto.handshake import H11Handshake
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
+from datasms_daemon.errors import DatasmsError
 from datasms_daemon.model import DeviceReceipt
 from datasms_daemon.mxservice.admission import Client
 from datasms_daemon.mxservice.follow import Follow
@@ -191,7 +192,11 @@ class InboxSocket:
         self.close(CloseReason.POLICY_VIOLATION)
 
     def _on_error(self, failure: Failure) -> None:
-        self._log.failure("A stream ended", failure=failure)
+        if failure.check(DatasmsError):
+            # It says itself what is wrong, as for each client that confirms something to a damaged database.
+            self._log.warn("A stream ended: {why}", why=failure.getErrorMessage())
+        else:
+            self._log.failure("A stream ended", failure=failure)
         self.close(CloseReason.INTERNAL_ERROR)
 
     def _send(self, content: bytes) -> None:

@@ -12,8 +12,10 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorCore
+from twisted.logger import LogLevel, capturedLogs
 
 from datasms_daemon.config.records import Mxservice
+from datasms_daemon.errors import StoreHeld
 from datasms_daemon.model import Button, DeviceReceipt, MessageId, ReceiptState
 from datasms_daemon.mxservice.stream import CLOSE_S, MAX_FRAME, PING_S
 from tests.fakes.backend import NOW
@@ -339,6 +341,28 @@ async def test_an_error_of_the_core_ends_the_stream_and_is_logged(
     assert b"disk" not in client.data
     assert [event["log_format"] for event in logged_failures] == ["A stream ended"]
     logged_failures.clear()
+    await server.until(lambda: client.is_lost)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_database_that_takes_no_receipts_ends_the_stream_with_one_sentence_in_the_log(server: MxServer) -> None:
+    """I28: the client keeps them and comes again."""
+    token = server.backend.add_device("one")
+    client = await _handshake(server, token)
+    await server.until(lambda: server.backend.reads == 1)
+
+    def refuse() -> Deferred[None]:
+        raise StoreHeld("the database is damaged")
+
+    server.backend.gate = refuse
+    receipt = {"id": "m1", "state": "read", "at": AT}
+    with capturedLogs() as told:
+        _write(client, _frame(TEXT, json.dumps({"receipts": [receipt]}).encode()))
+        await server.until(lambda: _codes(client) == [1011])
+    assert [(one["log_level"], one["why"]) for one in told if "why" in one] == [
+        (LogLevel.warn, "the database is damaged")
+    ]
+    assert not any("log_failure" in one for one in told)
     await server.until(lambda: client.is_lost)
 
 
