@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import TypeVar
@@ -23,7 +24,7 @@ from datasms_daemon.config.load import zone_of
 from datasms_daemon.config.plugins import plugin
 from datasms_daemon.config.records import Config, DatasmsLine, LineOptions, SmppLine
 from datasms_daemon.crypto.certificates import write_private
-from datasms_daemon.delivery import held
+from datasms_daemon.delivery import held, housekeeping
 from datasms_daemon.delivery.accept import Acceptance
 from datasms_daemon.delivery.application_host import Services as Hosts
 from datasms_daemon.delivery.applications import Applications
@@ -43,7 +44,6 @@ from datasms_daemon.delivery.forwarding import Forwarding
 from datasms_daemon.delivery.handover import LineFacts
 from datasms_daemon.delivery.hold import Hold
 from datasms_daemon.delivery.host import LineHost
-from datasms_daemon.delivery.housekeeping import database_path
 from datasms_daemon.delivery.inbound import InboundTexts
 from datasms_daemon.delivery.inbound_rules import inbound_router, registers, suffixes_of
 from datasms_daemon.delivery.integrity import Integrity
@@ -59,7 +59,7 @@ from datasms_daemon.delivery.targets import Targets
 from datasms_daemon.delivery.ways import Way
 from datasms_daemon.delivery.withdrawal import Withdrawals
 from datasms_daemon.delivery.wording import wordings
-from datasms_daemon.errors import ConfigError
+from datasms_daemon.errors import ConfigError, StoreHeld
 from datasms_daemon.https.connect import Reactor as ChannelReactor
 from datasms_daemon.interfaces import IApplication, ILine, IOperatedChannel
 from datasms_daemon.lines.datasms import DatasmsDriver
@@ -193,7 +193,7 @@ class Parts:
 
     def _forgetting(self, mac_key: bytes) -> None:
         """What is kept and whether it is whole, how it is looked through, and what is not kept any longer."""
-        listed = ErasureList(database_path(self.config))
+        listed = ErasureList(housekeeping.database_path(self.config))
         now = self.clock.now_ms
         self.hold = self.core.hold = Hold(self.store, now, self.dispatch, self.deadlines, self.metrics)
         self.integrity = Integrity(
@@ -295,13 +295,23 @@ class Parts:
         refreshing.addCallback(lambda _: self.number_files.show(self.metrics))
         refreshing.addErrback(lambda failure: self._log.failure("number files were not read again", failure=failure))
 
+    async def keep_house(self) -> None:
+        """To be called time and again. A damaged database is only read, so that there is less to do."""
+        self.integrity.look()
+        await self.core.search.reads.flush()
+        with suppress(StoreHeld):
+            await housekeeping.beat(self.store, self.clock, self.metrics)
+            await self.attachments.purge()
+            await self.archive.purge()
+            await self.backend.write_seen()
+            await self.targets.count()
+
     async def look_again(self) -> int:
         """Applies the calendars that hold now to what is held back; how many messages that changed."""
         return await held.look_again(self.store, self.clock.now_ms, self._openings, self.changes)
 
     def channels_of(self, config: Config) -> dict[str, IOperatedChannel]:
-        """The channels of a configuration; those whose options did not change are the ones in use. ConfigError: its
-        options cannot be used."""
+        """A configuration's channels, unchanged ones as they are in use. ConfigError: its options cannot be used."""
         former = {options.name: options for options in self.config.channel}
         if config.mxservice.public_url != self.config.mxservice.public_url:
             # Services are told to call us there, and to fetch there.
@@ -349,7 +359,7 @@ class Parts:
         self.applications.sent(message, application)
 
     def _application(self, options: Application) -> Callable[[], IApplication]:
-        """What makes applications of these options. ConfigError: they cannot be used."""
+        """What makes applications of these options. ConfigError: they are unusable."""
         if options.plugin is None:
             return lambda: ExternalProgram(options.command, options.options, self._reactor, self._reactor)
         try:

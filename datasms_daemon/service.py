@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from twisted.application.service import Service
@@ -156,21 +155,10 @@ class DaemonService(Service):
         parts = self._parts
         if parts is None:
             return
-        parts.integrity.look()
         parts.refresh_numbers()
-        await parts.core.search.reads.flush()
-        # A damaged database is only read: there is nothing more to do.
-        with suppress(StoreHeld):
-            await self._keep_house(parts)
+        await parts.keep_house()
         if parts.clock.now_ms() - parts.deadlines.last_run_ms < STALLED_MS:
             self._notifier.tell("WATCHDOG=1")
-
-    async def _keep_house(self, parts: Parts) -> None:
-        await housekeeping.beat(parts.store, parts.clock, parts.metrics)
-        await parts.attachments.purge()
-        await parts.archive.purge()
-        await parts.backend.write_seen()
-        await parts.targets.count()
 
     def _heart_failed(self, failure: Failure) -> None:
         self._log.failure("housekeeping failed", failure=failure)

@@ -107,13 +107,7 @@ class FakeDaemon:
 
     def beat(self) -> None:
         """What the heart does every ten seconds."""
-        self.parts.integrity.look()
-        if self.parts.hold.is_damaged:
-            return
-        done(Deferred.fromCoroutine(housekeeping.beat(self.store, self.parts.clock, self.parts.metrics)))
-        done(Deferred.fromCoroutine(self.parts.attachments.purge()))
-        done(Deferred.fromCoroutine(self.parts.backend.write_seen()))
-        done(Deferred.fromCoroutine(self.parts.core.search.reads.flush()))
+        done(Deferred.fromCoroutine(self.parts.keep_house()))
 
     def die(self) -> None:
         """Nothing is said good-bye to: what is in memory is gone, timers with it."""

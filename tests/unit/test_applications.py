@@ -12,7 +12,9 @@ from twisted.internet.defer import Deferred, succeed
 
 from datasms_daemon import assembly
 from datasms_daemon.config.applications import Application
+from datasms_daemon.config.archive import Archive
 from datasms_daemon.config.inbound import InboundRouting
+from datasms_daemon.config.kinds import DAY, Duration
 from datasms_daemon.config.records import Config, InboundRule, Mxservice
 from datasms_daemon.model import (
     ApplicationView,
@@ -43,7 +45,8 @@ class AppWorld(World):
 
     def begin(self) -> None:
         """A (new) life of the daemon."""
-        self.config = msgspec.structs.replace(self.config, application=(self.options,))
+        kept = Archive(keep_text=Duration(30 * DAY))
+        self.config = msgspec.structs.replace(self.config, application=(self.options,), archive=kept)
         super().begin()
         applications = self.daemon.parts.applications
         done(Deferred.fromCoroutine(applications.start()))

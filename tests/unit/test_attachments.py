@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
 from datasms_daemon import assembly
+from datasms_daemon.config.archive import Archive
 from datasms_daemon.config.attachments import Attachments as Options
 from datasms_daemon.config.classes import ClassOptions
 from datasms_daemon.config.kinds import DAY, HOUR, Duration, Size
@@ -49,7 +50,10 @@ class World:
     def __init__(self, tmp_path: Path, options: Options) -> None:
         self.directory = tmp_path / "attachments"
         self.time = FakeTime()
-        self.config = replace(configuration(tmp_path), attachments=options)
+        # Texts stay longer than attachments, whose own times are looked at here.
+        self.config = replace(
+            configuration(tmp_path), attachments=options, archive=Archive(keep_text=Duration(30 * DAY))
+        )
         self.begin()
         add_person(self.daemon, "phone")
 
